@@ -1,0 +1,20 @@
+//! The C API and nothing else: every function checks and borrows what it is given, makes one safe call, and returns.
+//!
+//! `include/wsframe.h` is generated from here by `make header`. The page below stands at its top.
+//!
+#![doc = include_str!("ffi/conventions.md")]
+
+mod boundary;
+mod error;
+mod frame;
+mod handshake;
+mod mask;
+mod records;
+mod utf8;
+
+pub use error::{wsframe_close_code, wsframe_strerror, wsframe_version};
+pub use frame::{wsframe_frame_build, wsframe_frame_size, wsframe_header_build, wsframe_header_parse};
+pub use handshake::wsframe_accept_key;
+pub use mask::{wsframe_unmask, wsframe_unmask_copy};
+pub use records::{wsframe_header, wsframe_header_flag};
+pub use utf8::wsframe_utf8_check;

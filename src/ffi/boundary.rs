@@ -1,0 +1,113 @@
+//! Where C's pointers become Rust's borrows, and Rust's results C's return values. No other file of `ffi` does either.
+
+use std::panic::{UnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::slice;
+
+use libc::{c_void, ptrdiff_t, size_t};
+
+use crate::error::Error;
+
+/// Turns a result into the one return value of the C API: a count, or the number of the failure's code.
+#[inline]
+pub(super) fn returned(result: Result<usize, Error>) -> ptrdiff_t {
+    match result.map(ptrdiff_t::try_from) {
+        Ok(Ok(count)) => count,
+        Ok(Err(_)) => Error::LengthOutOfRange.code() as ptrdiff_t,
+        Err(error) => error.code() as ptrdiff_t,
+    }
+}
+
+/// Runs a call of which it cannot be shown that it never panics, and turns a panic into an error.
+pub(super) fn guarded(call: impl FnOnce() -> Result<usize, Error> + UnwindSafe) -> Result<usize, Error> {
+    catch_unwind(call).unwrap_or_else(|payload| {
+        // Dropping the payload could panic in its turn, outside the guard.
+        std::mem::forget(payload);
+        Err(Error::Panicked)
+    })
+}
+
+/// Borrows the `len` bytes at `data`.
+///
+/// # Safety
+///
+/// If `data` is not NULL, `len` bytes can be read there, and nothing writes to them for as long as `'a`: the caller of
+/// the exported function promises that until it returns.
+#[inline]
+pub(super) unsafe fn bytes<'a>(data: *const c_void, len: size_t) -> Result<&'a [u8], Error> {
+    Ok(match checked(data.cast_mut(), len)? {
+        // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+        Some(data) => unsafe { slice::from_raw_parts(data.as_ptr(), len) },
+        None => &[],
+    })
+}
+
+/// Borrows the `len` bytes at `data` to write there.
+///
+/// # Safety
+///
+/// If `data` is not NULL, `len` bytes can be written there, and nothing else reads or writes them for as long as `'a`:
+/// the caller of the exported function promises that until it returns.
+#[inline]
+pub(super) unsafe fn bytes_mut<'a>(data: *mut c_void, len: size_t) -> Result<&'a mut [u8], Error> {
+    Ok(match checked(data, len)? {
+        // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+        Some(data) => unsafe { slice::from_raw_parts_mut(data.as_ptr(), len) },
+        None => &mut [],
+    })
+}
+
+/// Borrows an input and an output of which neither may reach into the other.
+///
+/// # Safety
+///
+/// As for [`bytes`] and [`bytes_mut`]; that the two share no byte is checked here.
+#[inline]
+pub(super) unsafe fn bytes_and_out<'a>(
+    input: *const c_void,
+    input_len: size_t,
+    out: *mut c_void,
+    out_len: size_t,
+) -> Result<(&'a [u8], &'a mut [u8]), Error> {
+    let (start, out_start) = (input.addr(), out.addr());
+    if start < out_start.saturating_add(out_len) && out_start < start.saturating_add(input_len) {
+        return Err(Error::BuffersOverlap);
+    }
+    // SAFETY: the caller promises that the bytes can be read.
+    let input = unsafe { bytes(input, input_len) }?;
+    // SAFETY: the caller promises that the bytes can be written; they are not those of `input`.
+    let out = unsafe { bytes_mut(out, out_len) }?;
+    Ok((input, out))
+}
+
+/// The place of a record to read or write.
+#[inline]
+pub(super) fn place<T>(record: *const T) -> Result<NonNull<T>, Error> {
+    NonNull::new(record.cast_mut()).ok_or(Error::NullPointer)
+}
+
+#[inline]
+fn checked(data: *mut c_void, len: size_t) -> Result<Option<NonNull<u8>>, Error> {
+    match NonNull::new(data.cast()) {
+        _ if isize::try_from(len).is_err() => Err(Error::LengthOutOfRange),
+        None if len > 0 => Err(Error::NullPointer),
+        data => Ok(data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_behind_the_guard_is_an_internal_error() {
+        assert_eq!(guarded(|| panic!("injected")), Err(Error::Panicked));
+        assert_eq!(returned(Err(Error::Panicked)), -5);
+        assert_eq!(guarded(|| Ok(28)), Ok(28));
+    }
+
+    #[test]
+    fn a_count_that_does_not_fit_is_an_error() {
+        assert_eq!(returned(Ok(usize::MAX)), -1);
+    }
+}

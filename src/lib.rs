@@ -1,0 +1,44 @@
+//! libwsframe: WebSocket ([RFC 6455]) for every language that can call C.
+//!
+//! This crate is built as a C shared library with a generated header, `include/wsframe.h`, and bindings for PHP and
+//! Python. Rust programs can use the same functions directly. Each is plain: bytes in, bytes out, no state, no
+//! allocation, no I/O.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`handshake`] | the accept key of the opening handshake |
+//! | [`frame`] | frame header and whole frame, to and from bytes |
+//! | [`mask`] | masks and unmasks a payload |
+//! | [`utf8`] | checks the text of a message |
+//! | [`error`] | every failure, its code, its close code and its sentence |
+//! | [`ffi`] | the same as C functions |
+//!
+//! Reading one frame from a client and answering it:
+//!
+//! ```
+//! use wsframe::frame::{self, FIN, Header, Opcode};
+//! use wsframe::mask::unmask;
+//!
+//! let mut received = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+//! let (header, header_len) = Header::parse(&received)?.expect("more bytes are needed");
+//! let payload = &mut received[header_len..];
+//! unmask(payload, header.mask_key.expect("a client masks its frames"), 0);
+//! assert_eq!(payload, b"Hello");
+//!
+//! let mut out = [0; 7];
+//! let len = frame::build(FIN | Opcode::Text as u8, payload, &mut out)?;
+//! assert_eq!(&out[..len], b"\x81\x05Hello");
+//! # Ok::<(), wsframe::error::Error>(())
+//! ```
+//!
+//! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
+
+#![deny(unsafe_code)]
+
+pub mod error;
+#[allow(unsafe_code)]
+pub mod ffi;
+pub mod frame;
+pub mod handshake;
+pub mod mask;
+pub mod utf8;
