@@ -28,8 +28,8 @@
  *    An input and an output must not overlap. Strings that are returned are static: never free them.
  * 5. Records never grow: wsframe_header is 16 bytes in every version.
  * 6. Enums only name constants. Parameters and fields are plain integers.
- * 7. Nothing unwinds or aborts across this border. The functions cannot panic; the one that calls code of which that
- *    cannot be shown, wsframe_accept_key, catches a panic and returns WSFRAME_ERROR_INTERNAL.
+ * 7. Nothing unwinds or aborts across this border. The functions cannot panic; the two that call code of which that
+ *    cannot be shown, wsframe_accept_key and wsframe_utf8_check, would catch a panic and return WSFRAME_ERROR_INTERNAL.
  * 8. Every function may be called from any thread at any time. There is no state.
  */
 
@@ -291,7 +291,7 @@ ptrdiff_t wsframe_frame_build(uint32_t first_byte,
  *
  * Errors: WSFRAME_ERROR_HANDSHAKE unless key is the canonical base64 of 16 bytes: answer with HTTP status 400.
  * WSFRAME_ERROR_SPACE if out_cap is below 28. WSFRAME_ERROR_ARGUMENT if key or out is NULL and its length is not 0.
- * WSFRAME_ERROR_INTERNAL never, as far as is known; see the seventh rule above.
+ * WSFRAME_ERROR_INTERNAL as the seventh rule above says.
  *
  * key points to key_len readable bytes, out to out_cap bytes that can be written.
  */
@@ -345,6 +345,7 @@ ptrdiff_t wsframe_unmask_copy(const void *in,
  *
  * Errors: WSFRAME_ERROR_UTF8 if no continuation can make in valid: a byte that does not belong, an over-long form, a
  * surrogate, or more than U+10FFFF. WSFRAME_ERROR_ARGUMENT if in is NULL and len is not 0, or len is above PTRDIFF_MAX.
+ * WSFRAME_ERROR_INTERNAL as the seventh rule above says.
  *
  * in points to len readable bytes.
  */

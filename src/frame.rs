@@ -251,15 +251,12 @@ pub fn size(payload_len: u64) -> Option<usize> {
 pub fn build(first_byte: u8, payload: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let opcode = Opcode::from_first_byte(first_byte).ok_or(Error::BuildReservedOpcode)?;
     // A usize has at most 64 bits wherever Rust runs.
-    let payload_len = payload.len() as u64;
-    let header = Header { payload_len, ..Header::with_first_byte(first_byte, opcode) };
-    let len = size(payload_len).ok_or(Error::BuildOversizedPayload)?;
-    let out = out.get_mut(..len).ok_or(Error::OutputTooSmall)?;
-    let header_len = header.build(out)?;
-    if let Some(place) = out.get_mut(header_len..) {
-        place.copy_from_slice(payload);
-    }
-    Ok(len)
+    let header = Header { payload_len: payload.len() as u64, ..Header::with_first_byte(first_byte, opcode) };
+    let (head, body) = out.split_at_mut_checked(header.encoded_len()).ok_or(Error::OutputTooSmall)?;
+    let body = body.get_mut(..payload.len()).ok_or(Error::OutputTooSmall)?;
+    let header_len = header.build(head)?;
+    body.copy_from_slice(payload);
+    Ok(header_len.saturating_add(payload.len()))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn rotated(key: [u8; 4], offset: usize) -> [u8; 4] {
 /// The formula of RFC 6455 section 5.3, against which every variant is tested.
 #[cfg(test)]
 fn naive(data: &[u8], key: [u8; 4], offset: usize) -> Vec<u8> {
-    data.iter().enumerate().map(|(i, byte)| byte ^ key[(offset + i) % 4]).collect()
+    data.iter().enumerate().map(|(i, byte)| byte ^ key[offset.wrapping_add(i) % 4]).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::handshake;
 ///
 /// Errors: WSFRAME_ERROR_HANDSHAKE unless key is the canonical base64 of 16 bytes: answer with HTTP status 400.
 /// WSFRAME_ERROR_SPACE if out_cap is below 28. WSFRAME_ERROR_ARGUMENT if key or out is NULL and its length is not 0.
-/// WSFRAME_ERROR_INTERNAL never, as far as is known; see the seventh rule above.
+/// WSFRAME_ERROR_INTERNAL as the seventh rule above says.
 ///
 /// # Safety
 ///

@@ -2,7 +2,7 @@
 
 use libc::{c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, returned};
+use super::boundary::{bytes, guarded, returned};
 use crate::utf8;
 
 /// Checks that the len bytes at in are UTF-8, as the text of a message must be (RFC 6455 section 8.1).
@@ -13,6 +13,7 @@ use crate::utf8;
 ///
 /// Errors: WSFRAME_ERROR_UTF8 if no continuation can make in valid: a byte that does not belong, an over-long form, a
 /// surrogate, or more than U+10FFFF. WSFRAME_ERROR_ARGUMENT if in is NULL and len is not 0, or len is above PTRDIFF_MAX.
+/// WSFRAME_ERROR_INTERNAL as the seventh rule above says.
 ///
 /// # Safety
 ///
@@ -24,5 +25,5 @@ pub unsafe extern "C" fn wsframe_utf8_check(r#in: *const c_void, len: size_t) ->
         let input = unsafe { bytes(r#in, len) }?;
         utf8::check(input)
     };
-    returned(call())
+    returned(guarded(call))
 }
