@@ -1,0 +1,101 @@
+# What there is to make: `make help`.
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV := $(TARGET)/venv
+BROWSER := tests/browser/node_modules
+PREFIX := /usr/local
+VERSION := $(shell sed -n '/^version = "\(.*\)"/{s//\1/p;q;}' Cargo.toml)
+ABI := $(firstword $(subst ., ,$(VERSION)))
+
+# Where the bindings find the library, and Python its binding.
+export WSFRAME_LIBRARY := $(TARGET)/release/libwsframe.so
+export PYTHONPATH := bindings/python/src
+
+.PHONY: help
+help: ## Say what there is to make.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: build
+build: ## Build the library: target/release/libwsframe.so and .a.
+	@cargo library
+	@ln -sf libwsframe.so $(TARGET)/release/libwsframe.so.$(ABI)
+
+.PHONY: run
+run: build ## Serve the documents' two servers, in PHP; the address is printed.
+	@.ci/install php
+	@exec php examples/php/server.php
+
+.PHONY: test
+test: tools lint test-rust test-python test-php test-examples test-browser ## Run every test.
+
+.PHONY: tools
+tools: $(VENV)/installed $(BROWSER)/installed
+	@.ci/install c++ chromium php phpunit valgrind
+
+.PHONY: lint
+lint: tools
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(VENV)/bin/ruff check bindings/python examples tests
+	$(VENV)/bin/ruff format --check bindings/python examples tests
+	$(VENV)/bin/mypy bindings/python/src
+	@for file in $$(git ls-files '*.php'); do php -l $$file >/dev/null || exit 1; done
+
+.PHONY: test-rust
+test-rust: tools build
+	cargo test --locked
+
+.PHONY: test-python
+test-python: tools build
+	$(VENV)/bin/pytest -q bindings/python
+
+.PHONY: test-php
+test-php: tools build
+	phpunit -c bindings/php
+
+.PHONY: test-examples
+test-examples: tools build
+	$(VENV)/bin/pytest -q tests/examples
+
+.PHONY: test-browser
+test-browser: tools build
+	SERVER_CMD="php examples/php/server.php" node --test tests/browser/
+	SERVER_CMD="$(VENV)/bin/python examples/python/server.py" node --test tests/browser/
+
+.PHONY: bench
+bench: ## Compare masking, headers and the accept key with naive versions.
+	cargo bench --locked --bench codec
+
+.PHONY: header
+header: ## Generate include/wsframe.h and the PHP binding's copy from src/ffi.
+	WSFRAME_REWRITE_HEADER=1 cargo test --locked --test header
+
+.PHONY: install
+install: build ## Install library, header and wsframe.pc below PREFIX (/usr/local).
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(TARGET)/release/libwsframe.so $(DESTDIR)$(PREFIX)/lib/libwsframe.so.$(VERSION)
+	ln -sf libwsframe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libwsframe.so.$(ABI)
+	ln -sf libwsframe.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsframe.so
+	install -m 644 $(TARGET)/release/libwsframe.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/wsframe.h $(DESTDIR)$(PREFIX)/include/
+	printf '%s\n' 'Name: wsframe' 'Description: WebSocket for every language with a C FFI' 'Version: $(VERSION)' \
+		'Libs: -L$(PREFIX)/lib -lwsframe' 'Cflags: -I$(PREFIX)/include' \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/wsframe.pc
+
+.PHONY: clean
+clean: ## Remove all that was built or installed into local folders.
+	cargo clean
+	rm -rf $(BROWSER)
+
+$(VENV)/installed: bindings/python/requirements-dev.txt
+	@.ci/install venv
+	@echo "Installing into $(notdir $(TARGET))/venv: $$(tr '\n' ' ' <$<)"
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+$(BROWSER)/installed: tests/browser/package-lock.json
+	@.ci/install npm
+	@echo "Installing into $(BROWSER): playwright-core"
+	@npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
