@@ -1,0 +1,39 @@
+<?php
+
+declare(strict_types=1);
+
+/*
+ * Both servers of the documents on libwsframe, in one loop.
+ *
+ *     php examples/php/server.php [--resolution-port 4000] [--works-port 8002]
+ *
+ * Port 0 lets the system choose. The addresses are printed.
+ */
+
+namespace Examples;
+
+require __DIR__ . '/../../bindings/php/autoload.php';
+require __DIR__ . '/loop.php';
+require __DIR__ . '/websocket.php';
+require __DIR__ . '/rooms.php';
+require __DIR__ . '/chat.php';
+
+const HOST = '127.0.0.1';
+
+$options = getopt('', ['resolution-port:', 'works-port:']);
+// Step 2: the page has the HTML and JavaScript that the client connects with.
+$page = file_get_contents(__DIR__ . '/../web/index.html');
+$loop = new Loop();
+$chat = new Chat();
+
+// Step 1: start the server, listen on the socket.
+$serve = fn(int $port, array $rooms): int =>
+    $loop->listen(HOST, $port, fn(Client $client) => new WebSocket($client, $rooms + ['/chat' => $chat], $page));
+$resolution = $serve((int) ($options['resolution-port'] ?? 4000), ['/' => new ProtocolResolution()]);
+$works = $serve((int) ($options['works-port'] ?? 8002), ['/xxoo' => new HowItWorks()]);
+
+echo 'resolution ws://', HOST, ":$resolution\n";
+echo 'works ws://', HOST, ":$works/xxoo\n";
+echo 'page http://', HOST, ":$resolution/\n";
+
+$loop->run();

@@ -1,0 +1,303 @@
+"""The example servers, talked to by a real client library and by hand-made bytes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from conftest import ROOT, Server
+from reference import (
+    client_frame,
+    close_code,
+    frames,
+    messages,
+    read_to_end,
+    request,
+    split_head,
+)
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Opcode
+from websockets.sync.client import connect as connect_to
+
+ADDRESSES = ["resolution", "works"]
+LENGTHS = [0, 1, 125, 126, 65_535, 65_536, 4_000_000]
+
+
+def connect(url: str, **options):
+    return connect_to(url, max_size=None, compression=None, **options)
+
+
+def open_raw(server: Server, url: str, path: str) -> socket.socket:
+    """A connection whose opening handshake is done, for bytes that no client library would send."""
+    connection = server.connect(url)
+    connection.sendall(request(path))
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(1)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    return connection
+
+
+def path_of(url: str) -> str:
+    return "/" + url.split("/", 3)[3] if url.count("/") == 3 else "/"
+
+
+# --- What the servers are for
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_text_and_binary_come_back_byte_for_byte(server: Server, address: str, length: int) -> None:
+    text = ("κόσμε, " * (length // 7 + 1))[:length]
+    binary = bytes(i * 7 % 256 for i in range(length))
+    with connect(getattr(server, address)) as client:
+        for message in (text, binary):
+            client.send(message)
+            assert client.recv(timeout=20) == message
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_pings_are_answered_and_closes_too(server: Server, address: str) -> None:
+    with connect(getattr(server, address)) as client:
+        assert client.ping(b"are you there").wait(timeout=10)
+        client.close(1001, "going away")
+        assert client.close_code == 1000
+        assert client.protocol.close_rcvd_then_sent is False, "the server answered the client's close frame"
+
+
+def test_the_document_frame_function_sends_pieces_of_125_bytes(server: Server) -> None:
+    payload = bytes(300)
+    with open_raw(server, server.resolution, "/") as connection:
+        connection.sendall(client_frame(0x82, payload) + client_frame(0x88, b""))
+        sent = read_to_end(connection)
+    first, second, third, close = frames(sent)
+    assert [(f.opcode, f.fin, len(f.data)) for f in (first, second, third)] == [
+        (Opcode.BINARY, False, 125),
+        (Opcode.CONT, False, 125),
+        (Opcode.CONT, True, 50),
+    ]
+    assert close.opcode is Opcode.CLOSE
+
+
+def test_many_clients_at_once(server: Server) -> None:
+    def talk(i: int) -> None:
+        for j in range(20):
+            message = f"client {i} message {j} " + "x" * (i * j)
+            clients[i].send(message)
+            assert clients[i].recv(timeout=20) == message
+
+    with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+        clients = [stack.enter_context(connect(getattr(server, ADDRESSES[i % 2]))) for i in range(40)]
+        list(pool.map(talk, range(len(clients))))
+
+
+def test_a_plain_get_is_answered_with_the_page(server: Server) -> None:
+    for url in (server.resolution, server.works):
+        with server.connect(url) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, body = split_head(read_to_end(connection))
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert body == (ROOT / "examples/web/index.html").read_bytes()
+        assert f"Content-Length: {len(body)}".encode() in head
+
+
+def test_visitors_of_the_chat_see_each_other_and_their_own_frames(server: Server) -> None:
+    with connect(server.chat) as one, connect(server.works.replace("/xxoo", "/chat")) as two:
+        name = _next(one, "welcome")["name"]
+        _next(two, "welcome")
+        assert _next(one, "visitors", count=2)
+
+        one.send("Grüße")
+        frame = _next(one, "frame")
+        payload = "Grüße".encode()
+        assert bytes.fromhex(frame.pop("unmasked")) == payload
+        key = bytes.fromhex(frame.pop("mask_key"))
+        masked = bytes.fromhex(frame.pop("masked"))
+        assert bytes(byte ^ key[i % 4] for i, byte in enumerate(masked)) == payload
+        assert bytes.fromhex(frame.pop("header")) == bytes([0x81, 0x80 | len(payload)]) + key
+        assert frame == {
+            "type": "frame",
+            "fin": 1,
+            "rsv1": 0,
+            "rsv2": 0,
+            "rsv3": 0,
+            "opcode": 1,
+            "mask": 1,
+            "payload_len": len(payload),
+            "header_len": 6,
+        }
+        for visitor in (one, two):
+            assert _next(visitor, "message") == {"type": "message", "from": name, "text": "Grüße"}
+
+        two.close()
+        assert _next(one, "visitors", count=1)
+
+
+def _next(visitor, kind: str, **facts) -> dict:
+    """The next thing of a kind that a visitor is told."""
+    while True:
+        told = json.loads(visitor.recv(timeout=10))
+        if told["type"] == kind and facts.items() <= told.items():
+            return told
+        assert not (kind == "message" and told["type"] == "frame"), "only the sender sees the frame"
+
+
+# --- How the bytes arrive does not matter
+
+
+def test_every_byte_may_come_alone_and_many_frames_together(server: Server) -> None:
+    sent = request("/xxoo") + client_frame(0x81, b"one") + client_frame(0x82, bytes(126)) + client_frame(0x88, b"")
+    with server.connect(server.works) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(len(sent)):
+            connection.sendall(sent[i : i + 1])
+        one_by_one = split_head(read_to_end(connection))
+    with server.connect(server.works) as connection:
+        connection.sendall(sent)
+        together = split_head(read_to_end(connection))
+    assert one_by_one == together
+    assert messages(one_by_one[1])[:1] == [b"one"]
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(server: Server) -> None:
+    with open_raw(server, server.works, "/xxoo") as connection, connect(server.works) as other:
+        connection.setblocking(False)
+        frame = client_frame(0x82, bytes(100_000))
+        queued = 0
+        # Until the server, whose answers are not taken, takes nothing more either.
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            try:
+                queued += connection.send(frame[queued % len(frame) :])
+            except BlockingIOError:
+                time.sleep(0.01)
+        other.send("still there?")
+        assert other.recv(timeout=10) == "still there?"
+        connection.settimeout(10)
+        # The echo of each whole frame has a header of 10 bytes.
+        expected = queued // len(frame) * (10 + 100_000)
+        received = 0
+        while received < expected:
+            received += len(connection.recv(1 << 20))
+        assert received == expected
+
+
+# --- What the servers refuse: one log line, that connection closed, nobody else disturbed
+
+REFUSED_FRAMES = {
+    "garbage": (b"\xff" * 40, 1002, "reserved opcode"),
+    "an HTTP request": (b"GET / HTTP/1.1\r\n\r\n", 1002, "reserved opcode"),
+    "an unmasked frame": (b"\x81\x05Hello", 1002, "mask its frames"),
+    "an unmasked empty ping": (b"\x89\x00", 1002, "mask its frames"),
+    "an over-long header": (client_frame(0x81, b"Hello", b"\x7e\x00\x05"), 1002, "81 fe 00 05"),
+    "the 64-bit form of 65,535": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", 65535)), 1002, "not minimal"),
+    "2^63 bytes": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", 1 << 63)), 1002, "above 2^63-1"),
+    "2^63-1 bytes": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", (1 << 63) - 1)), 1009, "announces"),
+    "a reserved opcode": (client_frame(0x83, b""), 1002, "reserved opcode"),
+    "a fragmented ping": (client_frame(0x09, b""), 1002, "fragmented control frame"),
+    "a ping of 126 bytes": (client_frame(0x89, bytes(126)), 1002, "over 125 bytes"),
+    "RSV1": (client_frame(0xC1, b""), 1002, "RSV bit"),
+    "a first fragment": (client_frame(0x01, b"Hel"), 1003, "several frames"),
+    "a continuation of nothing": (client_frame(0x80, b"lo"), 1003, "several frames"),
+    "text that is not UTF-8": (client_frame(0x81, b"\xc0\x80"), 1007, "not UTF-8"),
+    "text cut inside a character": (client_frame(0x81, b"\xe2\x82"), 1007, "inside a character"),
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("what", REFUSED_FRAMES)
+def test_refused_frames(server: Server, address: str, what: str) -> None:
+    data, code, words = REFUSED_FRAMES[what]
+    url = getattr(server, address)
+    with connect(url) as bystander, open_raw(server, url, path_of(url)) as connection:
+        host, port = connection.getsockname()
+        connection.sendall(client_frame(0x81, b"valid before") + data)
+        sent = read_to_end(connection)
+        assert close_code(sent) == code
+        assert messages(sent)[0].startswith(b"valid before"), "nothing that was valid before is lost"
+        server.wait_for_log(f"{host}:{port} ", f"refused with {code}", words)
+        bystander.send("undisturbed")
+        assert bystander.recv(timeout=10) == "undisturbed"
+
+
+def test_binary_in_the_chat_is_refused(server: Server) -> None:
+    with connect(server.chat) as client:
+        client.send(b"\x00")
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                client.recv(timeout=10)
+        assert closed.value.rcvd.code == 1003
+
+
+@pytest.mark.parametrize("way", ["closes TCP", "resets TCP", "in the middle of a frame"])
+def test_a_client_that_vanishes(server: Server, way: str) -> None:
+    with connect(server.chat) as bystander:
+        connection = open_raw(server, server.chat, "/chat")
+        _next(bystander, "visitors", count=2)
+        host, port = connection.getsockname()
+        if way == "resets TCP":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if way == "in the middle of a frame":
+            connection.sendall(client_frame(0x81, b"Hello")[:8])
+        connection.close()
+        server.wait_for_log(f"{host}:{port} ", "vanished")
+        _next(bystander, "visitors", count=1)
+
+
+REFUSED_REQUESTS = {
+    "garbage": (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+    "HTTP/1.0": (request("/xxoo").replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
+    "a folded line": (request("/xxoo", Origin="a\r\n b"), 400),
+    "a bare line feed": (request("/xxoo", Origin="a\nb"), 400),
+    "no Host": (request("/xxoo", Host=None), 400),
+    "POST": (request("/xxoo", "POST"), 405),
+    "no Connection": (request("/xxoo", Connection=None), 400),
+    "no key": (request("/xxoo", Sec_WebSocket_Key=None), 400),
+    "a key of 15 bytes": (request("/xxoo", Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAA"), 400),
+    "two keys": (request("/xxoo").replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"), 400),
+    "version 8": (request("/xxoo", Sec_WebSocket_Version="8"), 426),
+    "versions 13, 8": (request("/xxoo", Sec_WebSocket_Version="13, 8"), 426),
+    "another path": (request("/nowhere"), 404),
+    "a head of 20 KiB": (request("/xxoo", Cookie="x" * 20_000), 431),
+    "a head that does not end": (b"GET / HTTP/1.1\r\nCookie: " + b"x" * 20_000, 431),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_REQUESTS)
+def test_refused_requests(server: Server, what: str) -> None:
+    data, status = REFUSED_REQUESTS[what]
+    with server.connect(server.works) as connection:
+        host, port = connection.getsockname()
+        connection.sendall(data)
+        head, body = split_head(read_to_end(connection))
+    assert head.startswith(f"HTTP/1.1 {status} ".encode()), head
+    assert body, "the answer says what was wrong"
+    server.wait_for_log(f"{host}:{port} ", f"refused with HTTP status {status}")
+    if status == 426:
+        assert b"\r\nSec-WebSocket-Version: 13\r\n" in head
+        assert b"\r\nUpgrade: websocket\r\n" in head
+    if status == 405:
+        assert b"\r\nAllow: GET\r\n" in head
+
+
+def test_accepted_requests(server: Server) -> None:
+    """What browsers and proxies make of the fields is accepted, and frames may follow at once."""
+    unusual = request("/xxoo?token=1", Connection="keep-alive, UPGRADE", Upgrade="WebSocket")
+    with server.connect(server.works) as connection:
+        connection.sendall(unusual + client_frame(0x81, b"glued") + client_frame(0x88, struct.pack(">H", 1000)))
+        head, rest = split_head(read_to_end(connection))
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+    assert messages(rest)[0].startswith(b"glued")
+    assert close_code(rest) == 1000
+
+
+def test_a_client_library_is_told_of_a_refusal(server: Server) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(server.works.replace("/xxoo", "/nowhere"))
+    assert refused.value.response.status_code == 404
