@@ -70,6 +70,10 @@ bench: ## Compare masking, headers and the accept key with naive versions.
 header: ## Generate include/wsframe.h and the PHP binding's copy from src/ffi.
 	WSFRAME_REWRITE_HEADER=1 cargo test --locked --test header
 
+.PHONY: readme
+readme: ## Put the programs of examples/*/hello.* into README.md.
+	WSFRAME_REWRITE_README=1 cargo test --locked --test readme
+
 .PHONY: install
 install: build ## Install library, header and wsframe.pc below PREFIX (/usr/local).
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
