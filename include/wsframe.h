@@ -22,7 +22,8 @@
  * 1. What can fail returns ptrdiff_t: 0 or more is a count (0 may mean that more bytes are needed), less than 0 is a
  *    WSFRAME_ERROR_*. From -1 to -31 the call was wrong: mend the program. From -32 down the peer was wrong: end that
  *    connection with wsframe_close_code().
- * 2. Bytes are a void pointer and a length. The pointer may be NULL only where the length is 0.
+ * 2. Bytes are a void pointer and a length. The pointer may be NULL only where the length is 0; a length above PTRDIFF_MAX
+ *    is a WSFRAME_ERROR_ARGUMENT.
  * 3. Names are wsframe_noun_verb. Lengths end in _len, capacities of buffers in _cap; both count bytes.
  * 4. The caller owns what it passes. Input is read during the call only; output is untouched when the call fails.
  *    An input and an output must not overlap. Strings that are returned are static: never free them.
@@ -221,7 +222,7 @@ uint16_t wsframe_close_code(ptrdiff_t error);
  * judged: a server refuses a frame without MASK, and RSV bits without an extension.
  *
  * Errors: WSFRAME_ERROR_PROTOCOL if the opcode is reserved, a control frame is fragmented or longer than 125 bytes, or
- * the length is not in its shortest form or above 2^63-1; it comes as soon as the bytes that show it are there.
+ * the length is not in its shortest form or above 2^63-1; it may come before the header is complete.
  * WSFRAME_ERROR_ARGUMENT if header is NULL, or in is NULL and in_len is not 0.
  *
  * in points to in_len readable bytes, header to a record that can be written.
@@ -263,7 +264,7 @@ ptrdiff_t wsframe_frame_size(uint64_t payload_len);
  * bytes at payload.
  *
  * first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants
- * that is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT. A message in several frames starts with its opcode without FIN, goes
+ * that is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20 wants one of the two cast to uint32_t. A message in several frames starts with its opcode without FIN, goes
  * on with WSFRAME_OPCODE_CONTINUATION and ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
  *
  * Returns how many bytes were written, which is wsframe_frame_size(payload_len). For a client's frame, or to save the

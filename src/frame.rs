@@ -99,7 +99,7 @@ impl Header {
     /// # Errors
     ///
     /// [`Error::ReservedOpcode`], [`Error::FragmentedControl`], [`Error::OversizedControl`],
-    /// [`Error::LengthNotMinimal`] or [`Error::LengthTopBit`], each as soon as the bytes that show it are there.
+    /// [`Error::LengthNotMinimal`] or [`Error::LengthTopBit`]; some of them before the header is complete.
     #[inline]
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some((&first, rest)) = input.split_first() else { return Ok(None) };

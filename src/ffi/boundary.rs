@@ -70,7 +70,8 @@ pub(super) unsafe fn bytes_and_out<'a>(
     out_len: size_t,
 ) -> Result<(&'a [u8], &'a mut [u8]), Error> {
     let (start, out_start) = (input.addr(), out.addr());
-    if start < out_start.saturating_add(out_len) && out_start < start.saturating_add(input_len) {
+    let overlap = start < out_start.saturating_add(out_len) && out_start < start.saturating_add(input_len);
+    if overlap && input_len > 0 && out_len > 0 {
         return Err(Error::BuffersOverlap);
     }
     // SAFETY: the caller promises that the bytes can be read.

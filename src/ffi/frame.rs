@@ -15,7 +15,7 @@ use crate::frame::{self, Header};
 /// judged: a server refuses a frame without MASK, and RSV bits without an extension.
 ///
 /// Errors: WSFRAME_ERROR_PROTOCOL if the opcode is reserved, a control frame is fragmented or longer than 125 bytes, or
-/// the length is not in its shortest form or above 2^63-1; it comes as soon as the bytes that show it are there.
+/// the length is not in its shortest form or above 2^63-1; it may come before the header is complete.
 /// WSFRAME_ERROR_ARGUMENT if header is NULL, or in is NULL and in_len is not 0.
 ///
 /// # Safety
@@ -85,7 +85,7 @@ pub extern "C" fn wsframe_frame_size(payload_len: u64) -> ptrdiff_t {
 /// bytes at payload.
 ///
 /// first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants
-/// that is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT. A message in several frames starts with its opcode without FIN, goes
+/// that is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20 wants one of the two cast to uint32_t. A message in several frames starts with its opcode without FIN, goes
 /// on with WSFRAME_OPCODE_CONTINUATION and ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
 ///
 /// Returns how many bytes were written, which is wsframe_frame_size(payload_len). For a client's frame, or to save the

@@ -1,0 +1,207 @@
+//! The C API as C sees it: the programs in `tests/c`, compiled against the header and linked to the shipped library.
+//!
+//! Each program runs with the shared library, with the static one, under AddressSanitizer and UBSan, and under
+//! valgrind. The sanitizers see what the program does and the copies the library makes; valgrind sees every instruction
+//! of both.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs, io};
+
+use common::{release_library, root, run, scratch};
+
+const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+const SANITIZERS: [&str; 3] = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+/// What the loader looks for, see build.rs.
+const SONAME: &str = concat!("libwsframe.so.", env!("CARGO_PKG_VERSION_MAJOR"));
+
+/// What the static library takes from the system, by `rustc --print native-static-libs` less what `cc` adds by itself.
+/// They are for glibc before 2.34, which brought all of it into libc.
+const SYSTEM_LIBRARIES: [&str; 4] = ["-lpthread", "-ldl", "-lm", "-lrt"];
+
+/// Makes of each program a module with one test for each way to run it.
+macro_rules! programs {
+    ($($name:ident . $extension:ident)*) => {
+        const PROGRAMS: &[&str] = &[$(concat!(stringify!($name), ".", stringify!($extension))),*];
+
+        $(mod $name {
+            const SOURCE: &str = concat!("tests/c/", stringify!($name), ".", stringify!($extension));
+
+            #[test]
+            fn with_the_shared_library() {
+                super::with_the_shared_library(SOURCE);
+            }
+
+            #[test]
+            fn with_the_static_library() {
+                super::with_the_static_library(SOURCE);
+            }
+
+            #[test]
+            fn under_the_sanitizers() {
+                super::under_the_sanitizers(SOURCE);
+            }
+
+            #[test]
+            fn under_valgrind() {
+                super::under_valgrind(SOURCE);
+            }
+        })*
+    };
+}
+
+programs! { cplusplus.cpp errors.c frame.c handshake.c header.c mask.c threads.c utf8.c }
+
+fn with_the_shared_library(source: &str) {
+    let program = compile(source, "shared", &[], &shared_library());
+    assert_checks(&mut Command::new(program));
+}
+
+fn with_the_static_library(source: &str) {
+    let program = compile(source, "static", &[], &static_library());
+    assert_checks(&mut Command::new(program));
+}
+
+fn under_the_sanitizers(source: &str) {
+    if !has_sanitizers(source) {
+        // Past the test harness, which keeps the output of a test that passes.
+        let _ = writeln!(
+            io::stderr(),
+            "{source} was NOT run under AddressSanitizer: {:?} has none",
+            compiler(source).get_program()
+        );
+        return;
+    }
+    let program = compile(source, "sanitized", &SANITIZERS, &shared_library());
+    assert_checks(&mut Command::new(program));
+}
+
+fn under_valgrind(source: &str) {
+    let program = compile(source, "valgrind", &["-g"], &shared_library());
+    assert!(
+        Command::new("valgrind").arg("--version").output().is_ok(),
+        "valgrind is missing: install the package `valgrind`"
+    );
+    assert_checks(Command::new("valgrind").args(["--error-exitcode=99", "--leak-check=full", "-q"]).arg(program));
+}
+
+/// The programs are found by their names in the list above; none may be forgotten there.
+#[test]
+fn every_program_is_run() {
+    let folder = fs::read_dir(root().join("tests/c")).expect("tests/c is a folder");
+    let mut programs: Vec<String> = folder
+        .map(|entry| entry.expect("tests/c can be read").file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.ends_with(".h"))
+        .collect();
+    programs.sort();
+    assert_eq!(programs, PROGRAMS);
+}
+
+/// The program for threads stands for rule 8, so it has to grow with the header.
+#[test]
+fn every_function_is_called_from_threads() {
+    let read = |path| fs::read_to_string(root().join(path)).expect("the file can be read");
+    let (header, threads) = (read("include/wsframe.h"), read("tests/c/threads.c"));
+    let functions: Vec<&str> = header
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '(')
+        .filter_map(|word| word.split_once('(').map(|(name, _)| name))
+        .filter(|name| name.starts_with("wsframe_"))
+        .collect();
+    assert!(functions.len() > 10, "the functions are not found in the header: {functions:?}");
+    for function in functions {
+        assert!(threads.contains(&format!("{function}(")), "tests/c/threads.c does not call {function}");
+    }
+}
+
+/// The README's quick start, compiled as it says there.
+#[test]
+fn hello_prints_what_it_should() {
+    for (way, library) in [("shared", shared_library()), ("static", static_library())] {
+        let program = compile("examples/c/hello.c", way, &[], &library);
+        assert_eq!(
+            output(&mut Command::new(program)),
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\nreceived: Hello\nto send: 81 05 48 65 6c 6c 6f\n"
+        );
+    }
+}
+
+/// Runs a program that has to do at least one check: its last line says how many it did.
+fn assert_checks(command: &mut Command) {
+    let output = output(command);
+    let checks = output.lines().last().and_then(|line| line.strip_suffix(" checks")?.parse().ok());
+    assert!(checks > Some(0_u64), "{command:?} does not say how many checks it did:\n{output}");
+}
+
+/// Runs a program on this build of the library: in the variable there may be another one, and it would come first.
+fn output(command: &mut Command) -> String {
+    run(command.env_remove("LD_LIBRARY_PATH"))
+}
+
+/// Compiles a program to a folder of its own and returns where it is.
+fn compile(source: &str, way: &str, flags: &[&str], library: &[OsString]) -> PathBuf {
+    let program = scratch(&format!("c_api/{}-{way}", file_name(source))).join("program");
+    run(compiler(source)
+        .args(STRICT)
+        .args(flags)
+        .args(["-pthread", "-Iinclude", source])
+        .args(library)
+        .arg("-o")
+        .arg(&program));
+    program
+}
+
+/// The compiler for a source, C or C++, set to the oldest standard that the header promises.
+fn compiler(source: &str) -> Command {
+    let (variable, default, standard) =
+        if source.ends_with(".cpp") { ("CXX", "c++", "-std=c++11") } else { ("CC", "cc", "-std=c99") };
+    let compiler = env::var(variable).unwrap_or_else(|_| default.to_owned());
+    // As make understands it: "ccache gcc" is a program and its first argument.
+    let mut words = compiler.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or(default));
+    command.args(words).arg(standard).current_dir(root());
+    command
+}
+
+/// Whether the compiler knows them and a program can run with them, seen at the smallest one.
+fn has_sanitizers(source: &str) -> bool {
+    let succeeds = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    let folder = scratch(&format!("c_api/{}-probe", file_name(source)));
+    let (probe, program) = (folder.join(file_name(source)), folder.join("program"));
+    fs::write(&probe, "int main(void) { return 0; }\n").expect("the probe can be written");
+    succeeds(compiler(source).args(SANITIZERS).arg(probe).arg("-o").arg(&program))
+        && succeeds(&mut Command::new(program))
+}
+
+fn file_name(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or(source)
+}
+
+/// How to link to the shared library, and find it by its soname, which only an installation would give it as a name.
+fn shared_library() -> Vec<OsString> {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| {
+        let folder = scratch("c_api/installed");
+        symlink(release_library().shared(), folder.join(SONAME)).expect("a symbolic link can be made");
+        folder
+    });
+    vec![joined("-L", release_library().folder()), "-lwsframe".into(), joined("-Wl,-rpath,", installed)]
+}
+
+fn static_library() -> Vec<OsString> {
+    let system = SYSTEM_LIBRARIES.map(OsString::from);
+    [release_library().static_archive().into_os_string()].into_iter().chain(system).collect()
+}
+
+fn joined(flag: &str, path: &Path) -> OsString {
+    [OsStr::new(flag), path.as_os_str()].into_iter().collect()
+}
