@@ -2,7 +2,9 @@
 //!
 //! `include/wsframe.h` is generated from here by `make header`. The page below stands at its top.
 //!
-#![doc = include_str!("ffi/conventions.md")]
+#![doc = "```text"]
+#![doc = include_str!("ffi/conventions.txt")]
+#![doc = "```"]
 
 mod boundary;
 mod error;

@@ -13,7 +13,7 @@ use common::{cargo, release_library, run, scratch};
 const EXPORTS: &str = include_str!("exports.txt");
 
 /// They call code of which it cannot be shown that it never panics: the sha1, base64 and simdutf8 crates. They are
-/// guarded, as `src/ffi/conventions.md` says.
+/// guarded, as `src/ffi/conventions.txt` says.
 const GUARDED: [&str; 2] = ["wsframe_accept_key", "wsframe_utf8_check"];
 
 #[test]

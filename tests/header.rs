@@ -55,7 +55,7 @@ fn generate(config: Config) -> String {
 }
 
 fn page() -> String {
-    comment(include_str!("../src/ffi/conventions.md"))
+    comment(include_str!("../src/ffi/conventions.txt"))
 }
 
 fn comment(text: &str) -> String {
