@@ -1,0 +1,15 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wsframe;
+
+/**
+ * The call was wrong, not the peer: mend the program.
+ *
+ * getMessage() says what is wrong. getCode() is one of libwsframe's WSFRAME_ERROR_*, mostly -1 for an argument that
+ * cannot be right.
+ */
+final class UsageError extends \LogicException
+{
+}
