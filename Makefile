@@ -38,7 +38,7 @@ lint: tools
 	cargo clippy --locked --all-targets -- -D warnings
 	$(VENV)/bin/ruff check bindings/python examples tests
 	$(VENV)/bin/ruff format --check bindings/python examples tests
-	$(VENV)/bin/mypy bindings/python/src
+	$(VENV)/bin/mypy --strict bindings/python/src
 	@for file in $$(git ls-files '*.php'); do php -l $$file >/dev/null || exit 1; done
 
 .PHONY: test-rust

@@ -19,7 +19,7 @@ final class Loop
     /** @var array<int, Client> */
     private array $clients = [];
 
-    /** Listens, and gives each client that comes to $accept. Returns the port, which the system chooses for port 0. */
+    /** Listens, and gives each client that comes to $accept. Returns the port; the system chooses one for 0. */
     public function listen(string $host, int $port, callable $accept): int
     {
         $socket = @stream_socket_server("tcp://$host:$port", $code, $reason)
@@ -133,7 +133,7 @@ final class Client
         }
     }
 
-    /** Ends the connection when all that was given to send() has been sent. What the client still says is ignored. */
+    /** Ends the connection when all that was given to send() has been sent. What still comes is ignored. */
     public function finish(): void
     {
         $this->finishing = true;
@@ -194,7 +194,7 @@ final class Client
         if ($this->out !== '') {
             $sent = @fwrite($this->socket, $this->out);
             if ($sent === false) {
-                $this->drop('vanished while it was being answered');
+                $this->drop($this->finishing ? '' : 'vanished while it was being answered');
                 return;
             }
             $this->out = substr($this->out, $sent);

@@ -7,7 +7,7 @@ namespace Examples;
 use Wsframe\Frame;
 use Wsframe\Opcode;
 
-/** The server of "WebSocket--How it works", which listens on port 8002 at /xxoo: each message comes back as it was. */
+/** The server of "WebSocket--How it works", on port 8002 at /xxoo: each message comes back as it was. */
 final class HowItWorks extends Room
 {
     /** Step 7: packing is also required when the server sends. A server does not mask. */
@@ -17,7 +17,7 @@ final class HowItWorks extends Room
     }
 }
 
-/** The server of "Websocket Protocol resolution", which listens on port 4000: the same, but in pieces of 125 bytes. */
+/** The server of "Websocket Protocol resolution", on port 4000: the same, but in pieces of 125 bytes. */
 final class ProtocolResolution extends Room
 {
     /** Receivers limit the frames of a message, Python's websockets to 4,096. What is longer goes in one frame. */

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from websocket import Message, Room, WebSocket
 from wsframe import Frame, Opcode
+
+from websocket import Message, Room, WebSocket
 
 # How much of a payload is shown.
 _SHOWN = 64

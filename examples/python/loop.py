@@ -28,7 +28,7 @@ class Loop:
         self._clients: set[Client] = set()
 
     def listen(self, host: str, port: int, accept: Callable[[Client], Handler]) -> int:
-        """Listens, and gives each client that comes to accept. Returns the port, which the system chooses for port 0."""
+        """Listens, and gives each client that comes to accept. Returns the port; the system chooses one for 0."""
         listener = socket.create_server((host, port))
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, accept)
@@ -101,7 +101,7 @@ class Client:
             self._drop("it does not read what it is sent")
 
     def finish(self) -> None:
-        """Ends the connection when all that was given to send() has been sent. What the client still says is ignored."""
+        """Ends the connection when all that was given to send() has been sent. What still comes is ignored."""
         self._finishing = True
         self._deadline = time.monotonic() + self._PATIENCE_CLOSE
         self.write()
@@ -146,7 +146,7 @@ class Client:
         except BlockingIOError:
             return
         except OSError:
-            self._drop("vanished while it was being answered")
+            self._drop("" if self._finishing else "vanished while it was being answered")
 
     def watch_the_clock(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:

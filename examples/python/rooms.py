@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from websocket import Message, Room, WebSocket
 from wsframe import Frame, Opcode
+
+from websocket import Message, Room, WebSocket
 
 
 class HowItWorks(Room):
-    """The server of "WebSocket--How it works", which listens on port 8002 at /xxoo: each message comes back as it was."""
+    """The server of "WebSocket--How it works", on port 8002 at /xxoo: each message comes back as it was."""
 
     def received(self, socket: WebSocket, message: Message) -> None:
         """Step 7: packing is also required when the server sends. A server does not mask."""
@@ -15,7 +16,7 @@ class HowItWorks(Room):
 
 
 class ProtocolResolution(Room):
-    """The server of "Websocket Protocol resolution", which listens on port 4000: the same, but in pieces of 125 bytes."""
+    """The server of "Websocket Protocol resolution", on port 4000: the same, but in pieces of 125 bytes."""
 
     # Receivers limit the frames of a message, Python's websockets to 4,096. What is longer goes in one frame.
     _MAX_FRAGMENTED = 125 * 1000

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from loop import Client
 from wsframe import Frame, Header, Opcode, ProtocolError
+
+from loop import Client
 
 _MAX_HEAD = 16 << 10
 _MAX_PAYLOAD = 16 << 20

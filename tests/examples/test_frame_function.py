@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from websockets.frames import Opcode
+
 from conftest import ROOT
 from reference import frames, messages
-from websockets.frames import Opcode
 
 TEXT = b"0123456789" * 30
 
@@ -18,34 +19,32 @@ require 'bindings/php/autoload.php';
 require 'examples/php/loop.php';
 require 'examples/php/websocket.php';
 require 'examples/php/rooms.php';
+echo Examples\\frame_as_%s(file_get_contents('php://stdin'));
 """
-CALLS = {
-    "php": {
-        "printed": ["php", "-r", PHP + "echo Examples\\frame_as_printed(file_get_contents('php://stdin'));"],
-        "meant": ["php", "-r", PHP + "echo Examples\\frame_as_meant(1, file_get_contents('php://stdin'));"],
-    },
-    "python": {
-        "printed": [sys.executable, "-c", "import rooms, sys; sys.stdout.buffer.write(rooms.frame_as_printed(sys.stdin.buffer.read()))"],
-        "meant": [sys.executable, "-c", "import rooms, sys; sys.stdout.buffer.write(rooms.frame_as_meant(1, sys.stdin.buffer.read()))"],
-    },
-}
+PYTHON = """
+import rooms, sys
+sys.stdout.buffer.write(rooms.frame_as_%s(sys.stdin.buffer.read()))
+"""
+LANGUAGES = {"php": ["php", "-r", PHP], "python": [sys.executable, "-c", PYTHON]}
+FUNCTIONS = {"printed": "printed(", "meant": "meant(1, "}
 
 
 def call(language: str, function: str, text: bytes) -> bytes:
-    command = CALLS[language][function]
+    *command, program = LANGUAGES[language]
+    command.append(program.replace("%s(", FUNCTIONS[function]))
     environment = {"PYTHONPATH": f"{ROOT}/bindings/python/src:{ROOT}/examples/python"}
     return subprocess.run(
         command, input=text, cwd=ROOT, capture_output=True, check=True, env={**os.environ, **environment}
     ).stdout
 
 
-@pytest.mark.parametrize("language", CALLS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_what_was_printed_arrives_as_several_messages(language: str) -> None:
     """A FIN bit on every piece: the receiver cannot know that they belong together."""
     assert messages(call(language, "printed", TEXT)) == [TEXT[:125], TEXT[125:250], TEXT[250:]]
 
 
-@pytest.mark.parametrize("language", CALLS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_what_was_meant_arrives_as_one_message(language: str) -> None:
     sent = call(language, "meant", TEXT)
     assert messages(sent) == [TEXT]
@@ -56,7 +55,7 @@ def test_what_was_meant_arrives_as_one_message(language: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("language", CALLS)
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("length", [0, 1, 125])
 def test_up_to_125_bytes_both_are_the_same_frame(language: str, length: int) -> None:
     text = TEXT[:length]
