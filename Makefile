@@ -93,7 +93,7 @@ clean: ## Remove all that was built or installed into local folders.
 
 $(VENV)/installed: bindings/python/requirements-dev.txt
 	@.ci/install venv
-	@echo "Installing into $(notdir $(TARGET))/venv: $$(tr '\n' ' ' <$<)"
+	@echo "Installing into $(notdir $(TARGET))/venv: $$(grep -o '^[a-z].*' $< | xargs)"
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
