@@ -2,14 +2,36 @@
  * GENERATED from src/ffi by `make header`: do not edit.
  */
 /*
- * libwsframe reads and writes WebSocket frames (RFC 6455) for programs in any language that can call C.
+ * libwsframe speaks WebSocket (RFC 6455) for programs in any language that can call C. It does no I/O: bytes that were read
+ * go in, bytes to be written come out.
  *
- * A server that has received bytes from a client, after the opening handshake, does this with them:
+ * The connection does all of the protocol. A server's loop, when it has read from a client's socket:
+ *
+ *     const wsframe_event *event = NULL;
+ *     const void *data, *output;
+ *     ptrdiff_t events = wsframe_connection_receive(c, in, in_len);
+ *     if (events > 0) event = wsframe_connection_events(c);
+ *     wsframe_connection_data(c, &data);
+ *     for (ptrdiff_t i = 0; i < events; i++, event++)
+ *         if (event->kind == WSFRAME_EVENT_TEXT || event->kind == WSFRAME_EVENT_BINARY)      an echo, for instance
+ *             wsframe_connection_send(c, event->kind == WSFRAME_EVENT_TEXT ? WSFRAME_OPCODE_TEXT : WSFRAME_OPCODE_BINARY,
+ *                                     (const char *)data + event->offset, event->length);
+ *     ptrdiff_t output_len = wsframe_connection_output(c, &output);
+ *     ssize_t written = send(socket, output, output_len, MSG_NOSIGNAL);
+ *     if (written > 0) wsframe_connection_sent(c, written);
+ *     ptrdiff_t wait_ms = wsframe_connection_tick(c, now_ms);        call it again after wait_ms at the latest
+ *     if (wait_ms == 0) shutdown(socket, SHUT_WR);      then read until the peer closes, two seconds at most, and close()
+ *
+ * The frame functions below the connection are for those who have a parser, or want to see how it is done. With bytes from a
+ * client, after the opening handshake:
  *
  *     wsframe_header header;
  *     ptrdiff_t used = wsframe_header_parse(in, in_len, &header);
  *     if (used < 0) { log(wsframe_strerror(used)); close_with(wsframe_close_code(used)); return; }
- *     if (used == 0 || in_len - used < header.payload_len) return;    read more, then begin again
+ *     if (used == 0) return;                                          read more, then begin again
+ *     if (!(header.flags & WSFRAME_HEADER_MASK)) { close_with(1002); return; }
+ *     if (header.payload_len > MY_LIMIT) { close_with(1009); return; }
+ *     if (in_len - used < header.payload_len) return;                 read more, then begin again
  *     unsigned char *payload = in + used;
  *     wsframe_unmask(payload, header.payload_len, header.mask_key, 0);
  *
@@ -25,13 +47,18 @@
  * 2. Bytes are a void pointer and a length. The pointer may be NULL only where the length is 0; a length above PTRDIFF_MAX
  *    is a WSFRAME_ERROR_ARGUMENT.
  * 3. Names are wsframe_noun_verb. Lengths end in _len, capacities of buffers in _cap; both count bytes.
- * 4. The caller owns what it passes. Input is read during the call only; output is untouched when the call fails.
- *    An input and an output must not overlap. Strings that are returned are static: never free them.
- * 5. Records never grow: wsframe_header is 16 bytes in every version.
+ * 4. The caller owns what it passes, the library what it returns. Input is read during the call only; output is untouched
+ *    when the call fails. An input and an output must not overlap. How long what is lent lives, each function says.
+ *    Strings that are returned are static: never free them.
+ * 5. Handles are opaque. Records are fixed: a wsframe_header is 16 bytes, a wsframe_event 32, in every version; a
+ *    wsframe_config begins with its size and may grow.
  * 6. Enums only name constants. Parameters and fields are plain integers.
- * 7. Nothing unwinds or aborts across this border. The functions cannot panic; the two that call code of which that
- *    cannot be shown, wsframe_accept_key and wsframe_utf8_check, would catch a panic and return WSFRAME_ERROR_INTERNAL.
- * 8. Every function may be called from any thread at any time. There is no state.
+ * 7. Nothing unwinds or aborts across this border. The frame functions cannot panic, but for two that call code of which
+ *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of a connection would catch
+ *    a panic and return WSFRAME_ERROR_INTERNAL. The connection is then dead: every call but wsframe_connection_free()
+ *    returns WSFRAME_ERROR_STATE. The process and its other connections live on.
+ * 8. The frame functions have no state and may be called from any thread at any time. A connection may be used from one
+ *    thread at a time; different connections never meet.
  */
 
 #ifndef WSFRAME_H
@@ -132,7 +159,6 @@ typedef enum wsframe_opcode {
 /**
  * Bits of wsframe_header.flags. The upper four are those of a frame's first byte on the wire, so that
  * WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT is also the first byte for wsframe_frame_build().
- *
  */
 typedef enum wsframe_header_flag {
     /**
@@ -156,6 +182,265 @@ typedef enum wsframe_header_flag {
      */
     WSFRAME_HEADER_FIN = 128,
 } wsframe_header_flag;
+
+/**
+ * Which end of the connection this is.
+ */
+typedef enum wsframe_role {
+    /**
+     * The end that was connected to.
+     */
+    WSFRAME_ROLE_SERVER = 0,
+    /**
+     * The end that connected.
+     */
+    WSFRAME_ROLE_CLIENT = 1,
+} wsframe_role;
+
+/**
+ * How far a connection has come.
+ */
+typedef enum wsframe_state {
+    /**
+     * The opening handshake is not done.
+     */
+    WSFRAME_STATE_CONNECTING = 0,
+    /**
+     * A request waits for the application's answer.
+     */
+    WSFRAME_STATE_ASKED = 1,
+    /**
+     * Messages go both ways.
+     */
+    WSFRAME_STATE_OPEN = 2,
+    /**
+     * A close frame was sent; the peer's is awaited.
+     */
+    WSFRAME_STATE_CLOSING = 3,
+    /**
+     * Both close frames were exchanged. Nothing that still comes is looked at. A server closes TCP when the output is
+     * written, a client waits for the server to do so, but not forever.
+     */
+    WSFRAME_STATE_CLOSED = 4,
+    /**
+     * The peer broke the rules, refused or was refused, or is gone. Close TCP when the output is written.
+     */
+    WSFRAME_STATE_FAILED = 5,
+} wsframe_state;
+
+/**
+ * What an event is.
+ */
+typedef enum wsframe_event_kind {
+    /**
+     * A client asks to be let in, and the application is to answer; the data are the request's head.
+     */
+    WSFRAME_EVENT_REQUEST = 1,
+    /**
+     * A plain HTTP request, and the application is to answer; the data are the request's head.
+     */
+    WSFRAME_EVENT_HTTP = 2,
+    /**
+     * The opening handshake is done; the data are the head of the request, or of the response for a client.
+     */
+    WSFRAME_EVENT_OPEN = 3,
+    /**
+     * A text message, or a piece of one.
+     */
+    WSFRAME_EVENT_TEXT = 4,
+    /**
+     * A binary message, or a piece of one.
+     */
+    WSFRAME_EVENT_BINARY = 5,
+    /**
+     * A ping; it has been answered.
+     */
+    WSFRAME_EVENT_PING = 6,
+    /**
+     * A pong.
+     */
+    WSFRAME_EVENT_PONG = 7,
+    /**
+     * The peer's close frame, with close_code (1005 if it had none); the data are the reason. No event follows.
+     */
+    WSFRAME_EVENT_CLOSE = 8,
+    /**
+     * The peer broke the rules: error is the code of the failure, close_code what it is answered, or the HTTP status
+     * if the handshake was refused. wsframe_connection_error() has a sentence for the log. The data are the head of the
+     * response if a client was refused, else none. No event follows.
+     */
+    WSFRAME_EVENT_ERROR = 9,
+} wsframe_event_kind;
+
+/**
+ * Bits of an event's flags.
+ */
+typedef enum wsframe_event_flag {
+    /**
+     * A message begins with these data.
+     */
+    WSFRAME_EVENT_FIRST = 1,
+    /**
+     * A message ends with these data.
+     */
+    WSFRAME_EVENT_LAST = 2,
+    /**
+     * The data are in the input of wsframe_connection_receive_in_place(), not in wsframe_connection_data().
+     */
+    WSFRAME_EVENT_IN_PLACE = 4,
+} wsframe_event_flag;
+
+/**
+ * Bits of a config's flags. Each of the last four lets a peer break one rule.
+ */
+typedef enum wsframe_config_flag {
+    /**
+     * A server that accepts or refuses each request itself: a request becomes a REQUEST event, which waits for
+     * wsframe_connection_accept() or wsframe_connection_refuse(), and plain HTTP an HTTP event, which waits for
+     * wsframe_connection_refuse(). Without it the library answers.
+     */
+    WSFRAME_CONFIG_ASK = 1,
+    /**
+     * Messages are delivered in pieces as they arrive, text cut between characters, instead of whole.
+     */
+    WSFRAME_CONFIG_PIECES = 2,
+    /**
+     * Pings are not answered by the library.
+     */
+    WSFRAME_CONFIG_MANUAL_PONG = 4,
+    /**
+     * The connection starts open: somebody else has done the opening handshake.
+     */
+    WSFRAME_CONFIG_START_OPEN = 8,
+    /**
+     * A server accepts frames that are not masked, a client frames that are.
+     */
+    WSFRAME_CONFIG_ACCEPT_ANY_MASK = 256,
+    /**
+     * Lengths need not be in their shortest form.
+     */
+    WSFRAME_CONFIG_ACCEPT_LONG_LENGTHS = 512,
+    /**
+     * Text is not checked to be UTF-8, neither received nor sent.
+     */
+    WSFRAME_CONFIG_SKIP_UTF8 = 1024,
+    /**
+     * Every close code from 1000 to 4999 is accepted but 1005, 1006 and 1015, which stand for no close frame.
+     */
+    WSFRAME_CONFIG_ACCEPT_ANY_CLOSE_CODE = 2048,
+} wsframe_config_flag;
+
+/**
+ * One WebSocket connection, of a server or a client, without I/O. The second part of the page above shows its loop.
+ *
+ * A connection may be used from one thread at a time and from any thread; different connections never meet. A call
+ * while another is running on the same connection returns WSFRAME_ERROR_STATE and does nothing.
+ */
+typedef struct wsframe_connection wsframe_connection;
+
+/**
+ * What an application can choose for a connection. All zeroes are the defaults, which are strict, and right for most;
+ * set struct_size and change what you want. Nothing it points to is needed after the call it is given to.
+ */
+typedef struct wsframe_config {
+    /**
+     * sizeof(wsframe_config). A shorter one, of an older header, is taken as if it went on with zeroes.
+     */
+    uint32_t struct_size;
+    /**
+     * Any of WSFRAME_CONFIG_*.
+     */
+    uint32_t flags;
+    /**
+     * The longest message in bytes; 0 stands for 16 MiB.
+     */
+    uint64_t max_message_len;
+    /**
+     * The longest payload of a message's frame in bytes; 0 stands for 16 MiB.
+     */
+    uint64_t max_frame_len;
+    /**
+     * How many bytes of output may wait, headers included; 0 stands for twice max_message_len, so that the answer to the
+     * longest message always finds room.
+     */
+    uint64_t max_output_len;
+    /**
+     * The most frames of one message; 0 stands for 65,536.
+     */
+    uint32_t max_fragments;
+    /**
+     * The longest head of a request or response in bytes; 0 stands for 16 KiB.
+     */
+    uint32_t max_head_len;
+    /**
+     * The most fields of a head, at most 1000; 0 stands for 100.
+     */
+    uint32_t max_head_fields;
+    /**
+     * How long the opening handshake may take, in milliseconds; 0 stands for 10 seconds.
+     */
+    uint32_t handshake_timeout_ms;
+    /**
+     * How long the peer may take to answer a close frame, in milliseconds; 0 stands for 5 seconds.
+     */
+    uint32_t close_timeout_ms;
+    /**
+     * After how long a silence a ping is sent, and then how long the peer may be silent still, in milliseconds; 0 stands
+     * for 30 seconds.
+     */
+    uint32_t ping_interval_ms;
+    /**
+     * Subprotocols with commas between them: a server answers with the first of them that the client offers, a client
+     * offers them all.
+     */
+    const void *subprotocols;
+    /**
+     * Length of subprotocols in bytes, 0 for none.
+     */
+    size_t subprotocols_len;
+    /**
+     * The Origins that a server accepts, with commas between them. If there are any, a request needs one of them.
+     */
+    const void *origins;
+    /**
+     * Length of origins in bytes, 0 for none. A list with nothing but commas and spaces is an error.
+     */
+    size_t origins_len;
+} wsframe_config;
+
+/**
+ * One thing that happened. 32 bytes, no pointers, in every version of the library.
+ */
+typedef struct wsframe_event {
+    /**
+     * Reserved for the server: which connection it was. 0.
+     */
+    uint64_t connection;
+    /**
+     * Where the data begin, counted from the start of the data of all events.
+     */
+    uint64_t offset;
+    /**
+     * Length of the data in bytes.
+     */
+    uint64_t length;
+    /**
+     * A close code, for WSFRAME_EVENT_CLOSE and WSFRAME_EVENT_ERROR; else 0.
+     */
+    uint16_t close_code;
+    /**
+     * One of WSFRAME_EVENT_*.
+     */
+    uint8_t kind;
+    /**
+     * Any of WSFRAME_EVENT_FIRST, _LAST and _IN_PLACE: both for a message that is whole.
+     */
+    uint8_t flags;
+    /**
+     * A WSFRAME_ERROR_*, for WSFRAME_EVENT_ERROR; else 0.
+     */
+    int32_t error;
+} wsframe_event;
 
 /**
  * A frame header (RFC 6455 section 5.2). 16 bytes, in every version of the library.
@@ -190,6 +475,312 @@ typedef struct wsframe_header {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Makes a connection and writes its handle to *connection. role is WSFRAME_ROLE_SERVER or WSFRAME_ROLE_CLIENT; config may
+ * be NULL for the defaults. A server then waits for a request, a client for wsframe_connection_request().
+ *
+ * The handle lives until wsframe_connection_free(). An open connection that nothing is happening on takes at most
+ * 256 bytes of memory.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, role is another number, or the config has a wrong struct_size, an
+ * unknown flag or field, or a subprotocol that is no token.
+ *
+ * config is NULL or points to a config, connection to a pointer that can be written.
+ */
+ptrdiff_t wsframe_connection_new(uint32_t role,
+                                 const struct wsframe_config *config,
+                                 struct wsframe_connection **connection);
+
+/**
+ * Frees a connection and all that it lent. NULL does nothing. No call may be running on it.
+ *
+ * connection is NULL or came from wsframe_connection_new() and was not freed.
+ */
+void wsframe_connection_free(struct wsframe_connection *connection);
+
+/**
+ * Takes in_len bytes that were read from the peer, in pieces of any size.
+ *
+ * Returns the number of events at wsframe_connection_events(), whose data are in wsframe_connection_data(). What is to be
+ * answered is in wsframe_connection_output(). Events and data live until the next receive, accept, tick or free.
+ *
+ * What the peer does wrong is not an error of this call: it is the last event, WSFRAME_EVENT_ERROR, after all that was
+ * valid before it. Nothing is received after it or after WSFRAME_EVENT_CLOSE.
+ *
+ * Errors: WSFRAME_ERROR_STATE after WSFRAME_EVENT_ERROR. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
+ *
+ * connection is a live handle, in points to in_len readable bytes.
+ */
+ptrdiff_t wsframe_connection_receive(struct wsframe_connection *connection,
+                                     const void *in,
+                                     size_t in_len);
+
+/**
+ * As wsframe_connection_receive(), but in may be changed: payloads that lie whole in it are unmasked there, without a
+ * copy. Their events have WSFRAME_EVENT_IN_PLACE, and their offsets count from in; the data of the others are in
+ * wsframe_connection_data(). For languages in which a buffer can be written to.
+ *
+ * Returns and errors as wsframe_connection_receive().
+ *
+ * connection is a live handle, in points to in_len bytes that can be read and written.
+ */
+ptrdiff_t wsframe_connection_receive_in_place(struct wsframe_connection *connection,
+                                              void *in,
+                                              size_t in_len);
+
+/**
+ * Returns the events of the last receive or accept, as many as it returned; NULL if the connection is NULL, dead or busy.
+ *
+ * connection is a live handle.
+ */
+const struct wsframe_event *wsframe_connection_events(const struct wsframe_connection *connection);
+
+/**
+ * Writes to *data where the data of the events are, and returns how many bytes they are.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL, WSFRAME_ERROR_STATE if the connection is dead.
+ *
+ * connection is a live handle, data a pointer that can be written.
+ */
+ptrdiff_t wsframe_connection_data(const struct wsframe_connection *connection,
+                                  const void **data);
+
+/**
+ * Writes to *output where the bytes are that are to be written to the peer, and returns how many: 0 if there are none.
+ * They live until the next call that adds to them. Tell wsframe_connection_sent() how many were written.
+ *
+ * After WSFRAME_EVENT_CLOSE or WSFRAME_EVENT_ERROR the output ends with the close frame that answers it. So what answers
+ * the messages before that event can still be sent, until the output is taken.
+ *
+ * Errors: as wsframe_connection_data().
+ *
+ * connection is a live handle, output a pointer that can be written.
+ */
+ptrdiff_t wsframe_connection_output(const struct wsframe_connection *connection,
+                                    const void **output);
+
+/**
+ * Says that the first len bytes of the output were written, and returns how many still wait.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if there are not so many, WSFRAME_ERROR_STATE if the connection is dead.
+ *
+ * connection is a live handle.
+ */
+ptrdiff_t wsframe_connection_sent(struct wsframe_connection *connection,
+                                  size_t len);
+
+/**
+ * Puts a whole message into the output as one frame. opcode is WSFRAME_OPCODE_TEXT or WSFRAME_OPCODE_BINARY; in are its
+ * in_len bytes, which for text must be UTF-8.
+ *
+ * Returns how many bytes of output wait.
+ *
+ * Errors: WSFRAME_ERROR_STATE unless the connection is open, or while a message that is sent in pieces is not finished.
+ * WSFRAME_ERROR_SPACE if more output would wait than the config allows: write some and call again. WSFRAME_ERROR_ARGUMENT
+ * for another opcode, text that is not UTF-8, or a NULL pointer. WSFRAME_ERROR_IO if a client gets no random masking key
+ * from the system. Nothing is sent then.
+ *
+ * connection is a live handle, in points to in_len readable bytes, which may be the data of an event.
+ */
+ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
+                                  uint32_t opcode,
+                                  const void *in,
+                                  size_t in_len);
+
+/**
+ * Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4). All pieces of a message have
+ * its opcode; last is not 0 for the last one. Text may be cut anywhere. Pings and close may come between them.
+ *
+ * Returns and errors as wsframe_connection_send(); WSFRAME_ERROR_STATE if the opcode is not that of the pieces before.
+ *
+ * As for wsframe_connection_send().
+ */
+ptrdiff_t wsframe_connection_send_piece(struct wsframe_connection *connection,
+                                        uint32_t opcode,
+                                        const void *in,
+                                        size_t in_len,
+                                        uint32_t last);
+
+/**
+ * Puts a ping with a payload of at most 125 bytes into the output.
+ *
+ * Returns how many bytes of output wait.
+ *
+ * Errors: WSFRAME_ERROR_STATE unless the connection is open, WSFRAME_ERROR_ARGUMENT if the payload is longer,
+ * WSFRAME_ERROR_SPACE and WSFRAME_ERROR_IO as wsframe_connection_send().
+ *
+ * As for wsframe_connection_send().
+ */
+ptrdiff_t wsframe_connection_ping(struct wsframe_connection *connection,
+                                  const void *in,
+                                  size_t in_len);
+
+/**
+ * Puts a pong with a payload of at most 125 bytes into the output. Pings are answered without it, unless the config has
+ * WSFRAME_CONFIG_MANUAL_PONG.
+ *
+ * Returns and errors as wsframe_connection_ping(), but a pong may be sent while the peer's close frame is awaited.
+ *
+ * As for wsframe_connection_send().
+ */
+ptrdiff_t wsframe_connection_pong(struct wsframe_connection *connection,
+                                  const void *in,
+                                  size_t in_len);
+
+/**
+ * Puts a close frame into the output (RFC 6455 section 7.1.2). Nothing more can be sent then; what still comes is received
+ * until the peer's close frame. code is a close code that may be sent, or 1005 for a frame without one; reason is UTF-8 of
+ * at most 123 bytes.
+ *
+ * Returns how many bytes of output wait.
+ *
+ * Errors: WSFRAME_ERROR_STATE unless the connection is open, WSFRAME_ERROR_ARGUMENT for another code, a longer reason, or
+ * one that is not UTF-8.
+ *
+ * connection is a live handle, reason points to reason_len readable bytes.
+ */
+ptrdiff_t wsframe_connection_close(struct wsframe_connection *connection,
+                                   uint32_t code,
+                                   const void *reason,
+                                   size_t reason_len);
+
+/**
+ * Puts a client's request into the output (RFC 6455 section 4.1). host is the value of the Host field, target the path
+ * and query, which begins with a slash.
+ *
+ * Returns how many bytes of output wait.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if one of them has anything but visible ASCII characters, or a #; WSFRAME_ERROR_STATE for a server or a
+ * second request, WSFRAME_ERROR_IO if the system gives no random key.
+ *
+ * connection is a live handle, host and target have their lengths.
+ */
+ptrdiff_t wsframe_connection_request(struct wsframe_connection *connection,
+                                     const void *host,
+                                     size_t host_len,
+                                     const void *target,
+                                     size_t target_len);
+
+/**
+ * Adds a field to a client's request or a server's response, before it is written: directly after
+ * wsframe_connection_new(), or after WSFRAME_EVENT_REQUEST.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if name is no token or value has a control character, so neither can smuggle in another
+ * field, or if the field is one that the library writes itself: Host, Connection, Upgrade, Content-Length,
+ * Transfer-Encoding, Sec-WebSocket-*. WSFRAME_ERROR_STATE if it is too late.
+ *
+ * connection is a live handle, name and value have their lengths.
+ */
+ptrdiff_t wsframe_connection_add_field(struct wsframe_connection *connection,
+                                       const void *name,
+                                       size_t name_len,
+                                       const void *value,
+                                       size_t value_len);
+
+/**
+ * Lets in the client of a WSFRAME_EVENT_REQUEST. subprotocol is one that it offered; if subprotocol_len is 0, the
+ * config's list decides.
+ *
+ * Returns the number of events, as wsframe_connection_receive() does: WSFRAME_EVENT_OPEN, and what the client has sent
+ * since.
+ *
+ * Errors: WSFRAME_ERROR_STATE if no request waits, WSFRAME_ERROR_ARGUMENT if the subprotocol was not offered.
+ *
+ * connection is a live handle, subprotocol has its length.
+ */
+ptrdiff_t wsframe_connection_accept(struct wsframe_connection *connection,
+                                    const void *subprotocol,
+                                    size_t subprotocol_len);
+
+/**
+ * Answers a WSFRAME_EVENT_REQUEST or WSFRAME_EVENT_HTTP with an HTTP status from 200 to 599, the fields that were added,
+ * and a body. The connection is closed then.
+ *
+ * Returns how many bytes of output wait.
+ *
+ * Errors: WSFRAME_ERROR_STATE if no request waits, WSFRAME_ERROR_ARGUMENT for another status.
+ *
+ * connection is a live handle, body has its length.
+ */
+ptrdiff_t wsframe_connection_refuse(struct wsframe_connection *connection,
+                                    uint32_t status,
+                                    const void *body,
+                                    size_t body_len);
+
+/**
+ * Writes to *target where the request target is, for instance /chat?room=1, and returns its length. There is one as long as
+ * WSFRAME_EVENT_REQUEST, _HTTP or _OPEN is among the events of a server; else *target is NULL and 0 is returned.
+ *
+ * Errors: as wsframe_connection_data().
+ *
+ * connection is a live handle, target a pointer that can be written.
+ */
+ptrdiff_t wsframe_connection_target(const struct wsframe_connection *connection,
+                                    const void **target);
+
+/**
+ * Writes to *value where the value of the first field called name is, whatever the case of its letters, and returns its
+ * length. It is in the head of the request, or of the response for a client, as long as the event with it is there; else,
+ * and if there is no such field, *value is NULL and 0 is returned.
+ *
+ * Errors: as wsframe_connection_data().
+ *
+ * connection is a live handle, name has its length, value is a pointer that can be written.
+ */
+ptrdiff_t wsframe_connection_field(const struct wsframe_connection *connection,
+                                   const void *name,
+                                   size_t name_len,
+                                   const void **value);
+
+/**
+ * Writes to *subprotocol where the name of the subprotocol is that both ends speak, and returns its length; NULL and 0 if
+ * they agreed on none. It lives as long as the connection.
+ *
+ * Errors: as wsframe_connection_data().
+ *
+ * connection is a live handle, subprotocol a pointer that can be written.
+ */
+ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
+                                         const void **subprotocol);
+
+/**
+ * Returns how far the connection has come: one of WSFRAME_STATE_*.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if it is NULL, WSFRAME_ERROR_STATE if it is dead.
+ *
+ * connection is a live handle.
+ */
+ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
+
+/**
+ * Returns a sentence for the log that says what the peer did wrong, to the exact cause; NULL if it did nothing. The string
+ * is static.
+ *
+ * connection is a live handle.
+ */
+const char *wsframe_connection_error(const struct wsframe_connection *connection);
+
+/**
+ * Tells the connection what time it is: now_ms are milliseconds from any start that do not go back. To be called at the
+ * end of each turn of a loop, after the output was written, and when the time that was returned is over.
+ *
+ * It puts a ping into the output when the peer has been silent for long, and gives back the memory of events and data.
+ *
+ * Returns in how many milliseconds it wants to be called again, PTRDIFF_MAX if nothing is due; 0 says that TCP is to be
+ * closed: all is said, or the peer had its time. close() alone could destroy what is on its way to the peer: shut down
+ * the sending side, read until the peer has closed its own, for a short time at most, and then close.
+ *
+ * Errors: WSFRAME_ERROR_STATE if the connection is dead, WSFRAME_ERROR_IO as wsframe_connection_send().
+ *
+ * connection is a live handle.
+ */
+ptrdiff_t wsframe_connection_tick(struct wsframe_connection *connection,
+                                  uint64_t now_ms);
 
 /**
  * Returns the version of the library that was loaded: major * 65536 + minor * 256 + patch.
@@ -263,9 +854,10 @@ ptrdiff_t wsframe_frame_size(uint64_t payload_len);
  * Writes a server's frame, which has no masking key, to out (RFC 6455 section 5.2): its header, then the payload_len
  * bytes at payload.
  *
- * first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants
- * that is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20 wants one of the two cast to uint32_t. A message in several frames starts with its opcode without FIN, goes
- * on with WSFRAME_OPCODE_CONTINUATION and ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
+ * first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants that
+ * is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20, in which two enums may not be combined, wants one of them cast to
+ * uint32_t. A message in several frames starts with its opcode without FIN, goes on with WSFRAME_OPCODE_CONTINUATION and
+ * ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
  *
  * Returns how many bytes were written, which is wsframe_frame_size(payload_len). For a client's frame, or to save the
  * copy of a large payload, see wsframe_header_build().
@@ -300,6 +892,27 @@ ptrdiff_t wsframe_accept_key(const void *key,
                              size_t key_len,
                              void *out,
                              size_t out_cap);
+
+/**
+ * Computes the response to the opening handshake whose head is the in_len bytes at in, for hosts that have read it
+ * themselves: "GET /chat HTTP/1.1", the fields, and the blank line, each line ending with CR LF. config may be NULL for
+ * the defaults. The connection then starts with WSFRAME_CONFIG_START_OPEN.
+ *
+ * Returns the length of the response. It lets the client in if its status, at out + 9, is 101; other responses refuse,
+ * and TCP is to be closed after them.
+ *
+ * Errors: WSFRAME_ERROR_HANDSHAKE if in is not a head up to its blank line and nothing else. WSFRAME_ERROR_STATE if the
+ * config has WSFRAME_CONFIG_ASK. WSFRAME_ERROR_SPACE if out_cap is too
+ * small; 1,024 is enough without subprotocols of unusual length. WSFRAME_ERROR_ARGUMENT for a wrong config, or if a pointer
+ * is NULL and its length is not 0.
+ *
+ * in points to in_len readable bytes, config is NULL or points to a config, out to out_cap bytes that can be written.
+ */
+ptrdiff_t wsframe_handshake_answer(const void *in,
+                                   size_t in_len,
+                                   const struct wsframe_config *config,
+                                   void *out,
+                                   size_t out_cap);
 
 /**
  * Unmasks, or masks, which is the same act, the len bytes at data in place (RFC 6455 section 5.3).

@@ -82,7 +82,7 @@ impl ErrorCode {
             Self::Memory => c"out of memory",
             Self::Internal => c"a defect in libwsframe was caught; please report it",
             Self::Io => c"the operating system refused; see errno",
-            Self::Handshake => c"the Sec-WebSocket-Key is not the base64 of 16 bytes (RFC 6455 section 4.2.1)",
+            Self::Handshake => c"the opening handshake is not one, or the key is not the base64 of 16 bytes (RFC 6455 section 4)",
             Self::Protocol => {
                 c"the frame header has a reserved opcode, a fragmented control frame, a control frame over 125 bytes, or a length that is not minimal or above 2^63-1 (RFC 6455 sections 5.2 and 5.5)"
             }
@@ -93,96 +93,122 @@ impl ErrorCode {
     }
 }
 
-/// Why a call failed, to the exact cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Error {
-    /// A pointer is NULL although bytes are to be read or written there.
-    NullPointer,
-    /// A length is above `isize::MAX`, more than any object in memory can have.
-    LengthOutOfRange,
-    /// Input and output share bytes.
-    BuffersOverlap,
-    /// A bit is set that has no meaning: first byte above 255, an unknown header flag, a reserved field.
-    UnknownBits,
-    /// The frame to build has a reserved opcode.
-    BuildReservedOpcode,
-    /// The frame to build is a control frame without FIN.
-    BuildFragmentedControl,
-    /// The frame to build is a control frame of more than 125 bytes.
-    BuildOversizedControl,
-    /// The frame to build has a payload of more than 2^63-1 bytes.
-    BuildOversizedPayload,
-    /// The output has another length than the input that is copied to it.
-    LengthsDiffer,
-    /// The output buffer cannot hold the result.
-    OutputTooSmall,
-    /// The library panicked and the guard at the C border caught it.
-    Panicked,
-    /// The Sec-WebSocket-Key is not the base64 of 16 bytes.
-    InvalidKey,
-    /// The opcode is 3-7 or 11-15.
-    ReservedOpcode,
-    /// A control frame has no FIN bit.
-    FragmentedControl,
-    /// A control frame announces more than 125 bytes.
-    OversizedControl,
-    /// The length would have fitted a shorter form.
-    LengthNotMinimal,
-    /// The most significant bit of a 64-bit length is set.
-    LengthTopBit,
-    /// A byte cannot be part of UTF-8 where it stands.
-    InvalidUtf8,
+/// Writes the list of failures: the exact cause, the code it belongs to, and its sentence, which is also its
+/// documentation.
+macro_rules! failures {
+    ($($cause:ident $code:ident $sentence:literal)*) => {
+        /// Why a call failed, to the exact cause.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Error {
+            $(#[doc = $sentence] $cause,)*
+        }
+
+        impl Error {
+            /// The code a C caller gets for this failure.
+            #[must_use]
+            pub const fn code(self) -> ErrorCode {
+                match self {
+                    $(Self::$cause => ErrorCode::$code,)*
+                }
+            }
+
+            /// The exact cause as a sentence for the log.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$cause => $sentence,)*
+                }
+            }
+
+            /// The same with a NUL behind it, for C.
+            pub(crate) const fn c_sentence(self) -> &'static CStr {
+                let bytes = match self {
+                    $(Self::$cause => concat!($sentence, "\0").as_bytes(),)*
+                };
+                match CStr::from_bytes_with_nul(bytes) {
+                    Ok(sentence) => sentence,
+                    Err(_) => c"",
+                }
+            }
+        }
+    };
+}
+
+failures! {
+    // The call was wrong.
+    NullPointer             Argument  "a pointer is NULL although its length is not 0"
+    LengthOutOfRange        Argument  "a length is above the largest that an object in memory can have"
+    BuffersOverlap          Argument  "the input and the output overlap"
+    UnknownBits             Argument  "a bit is set in the first byte, the flags or a reserved field that has no meaning"
+    LengthsDiffer           Argument  "the output is not as long as the input"
+    BuildReservedOpcode     Argument  "the opcode is reserved (RFC 6455 section 5.2)"
+    BuildFragmentedControl  Argument  "a control frame must have the FIN bit (RFC 6455 section 5.5)"
+    BuildOversizedControl   Argument  "a control frame carries at most 125 bytes (RFC 6455 section 5.5)"
+    BuildOversizedPayload   Argument  "a payload is at most 2^63-1 bytes long (RFC 6455 section 5.2)"
+    SendNotData             Argument  "a message is text or binary (RFC 6455 section 5.6)"
+    SendInvalidUtf8         Argument  "the text to send is not UTF-8 (RFC 6455 section 8.1)"
+    SendInvalidCloseCode    Argument  "the close code may not be sent (RFC 6455 section 7.4)"
+    SendLongCloseReason     Argument  "a close reason has at most 123 bytes (RFC 6455 section 5.5)"
+    InvalidField            Argument  "the field name is no token, the value has a control character, or the handshake writes the field itself"
+    InvalidRequest          Argument  "the host or the request target cannot stand in a request (RFC 6455 section 4.1)"
+    InvalidStatus           Argument  "a request is refused with an HTTP status from 200 to 599"
+    InvalidSubprotocol      Argument  "the subprotocol was not offered by the client (RFC 6455 section 4.2.2)"
+    InvalidConfig           Argument  "the config has a wrong struct_size, an unknown flag or a list that is not made of tokens"
+    WrongState              State     "the connection is not in the state for this call"
+    ConcurrentCall          State     "another call on the same connection is still running"
+    MessageNotFinished      State     "a message that is sent in pieces has not been finished"
+    OutputTooSmall          Space     "the output buffer is too small"
+    OutputFull              Space     "more output is waiting than the limit allows; write it before sending more"
+    OutOfMemory             Memory    "memory could not be allocated"
+    Panicked                Internal  "a defect in libwsframe was caught; please report it"
+    NoRandomness            Io        "the operating system gave no random bytes"
+
+    // The peer was wrong, before the connection was open.
+    InvalidKey              Handshake "the Sec-WebSocket-Key is not the base64 of 16 bytes (RFC 6455 section 4.2.1)"
+    MalformedHead           Handshake "this is not an HTTP/1.1 head (RFC 9112)"
+    HeadTooLarge            Handshake "the head is longer, or has more fields, than the limits allow"
+    MethodNotGet            Handshake "the method of the request is not GET (RFC 6455 section 4.1)"
+    UnexpectedBody          Handshake "the request has a body (RFC 6455 section 4.1)"
+    InvalidHost             Handshake "the request does not have exactly one Host (RFC 6455 section 4.2.1)"
+    NotAnUpgrade            Handshake "the request does not ask for an upgrade to websocket (RFC 6455 section 4.2.1)"
+    NotConnectionUpgrade    Handshake "the field Connection does not list Upgrade (RFC 6455 section 4.2.1)"
+    UnsupportedVersion      Handshake "the Sec-WebSocket-Version is not 13 (RFC 6455 section 4.4)"
+    OriginRefused           Handshake "the Origin is not in the list of those that are allowed (RFC 6455 section 10.2)"
+    NotSwitching            Handshake "the status of the response is not 101 (RFC 6455 section 4.1)"
+    ResponseNotUpgrade      Handshake "the response does not upgrade to websocket (RFC 6455 section 4.1)"
+    InvalidAccept           Handshake "the Sec-WebSocket-Accept does not answer the key (RFC 6455 section 4.1)"
+    UnofferedSubprotocol    Handshake "the response has a subprotocol that was not offered (RFC 6455 section 4.1)"
+    UnofferedExtension      Handshake "the response has an extension that was not offered (RFC 6455 section 4.1)"
+
+    // The peer was wrong, afterwards.
+    ReservedOpcode          Protocol  "the peer used a reserved opcode (RFC 6455 section 5.2)"
+    ReservedBits            Protocol  "the peer set an RSV bit that no extension gives a meaning (RFC 6455 section 5.2)"
+    FragmentedControl       Protocol  "the peer fragmented a control frame (RFC 6455 section 5.5)"
+    OversizedControl        Protocol  "the peer sent a control frame of more than 125 bytes (RFC 6455 section 5.5)"
+    LengthNotMinimal        Protocol  "the peer did not use the shortest form of the length (RFC 6455 section 5.2)"
+    LengthTopBit            Protocol  "the peer set the top bit of a 64-bit length (RFC 6455 section 5.2)"
+    Unmasked                Protocol  "the client did not mask a frame (RFC 6455 section 5.1)"
+    Masked                  Protocol  "the server masked a frame (RFC 6455 section 5.1)"
+    NothingToContinue       Protocol  "the peer continued a message that it had not begun (RFC 6455 section 5.4)"
+    MessageInterrupted      Protocol  "the peer began a message before it had finished another (RFC 6455 section 5.4)"
+    InvalidClosePayload     Protocol  "the peer sent a close frame with a payload of one byte (RFC 6455 section 5.5.1)"
+    InvalidCloseCode        Protocol  "the peer closed with a code that may not be sent (RFC 6455 section 7.4)"
+    InvalidUtf8             Utf8      "the text is not UTF-8 (RFC 6455 section 8.1)"
+    MessageTooBig           TooBig    "the peer sent a message or a frame that is longer than the limits allow"
+    TooManyFragments        TooBig    "the peer sent a message in more frames than the limits allow"
 }
 
 impl Error {
-    /// The code a C caller gets for this failure.
+    /// The HTTP status that refuses an opening handshake for this reason.
     #[must_use]
-    pub const fn code(self) -> ErrorCode {
+    pub const fn http_status(self) -> u16 {
         match self {
-            Self::NullPointer
-            | Self::LengthOutOfRange
-            | Self::BuffersOverlap
-            | Self::UnknownBits
-            | Self::BuildReservedOpcode
-            | Self::BuildFragmentedControl
-            | Self::BuildOversizedControl
-            | Self::BuildOversizedPayload
-            | Self::LengthsDiffer => ErrorCode::Argument,
-            Self::OutputTooSmall => ErrorCode::Space,
-            Self::Panicked => ErrorCode::Internal,
-            Self::InvalidKey => ErrorCode::Handshake,
-            Self::ReservedOpcode
-            | Self::FragmentedControl
-            | Self::OversizedControl
-            | Self::LengthNotMinimal
-            | Self::LengthTopBit => ErrorCode::Protocol,
-            Self::InvalidUtf8 => ErrorCode::Utf8,
-        }
-    }
-
-    /// The exact cause as a sentence for the log.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::NullPointer => "a pointer is NULL although its length is not 0",
-            Self::LengthOutOfRange => "a length is above the largest that an object in memory can have",
-            Self::BuffersOverlap => "the input and the output overlap",
-            Self::UnknownBits => "a bit is set in the first byte, the flags or a reserved field that has no meaning",
-            Self::BuildReservedOpcode => "the opcode is reserved (RFC 6455 section 5.2)",
-            Self::BuildFragmentedControl => "a control frame must have the FIN bit (RFC 6455 section 5.5)",
-            Self::BuildOversizedControl => "a control frame carries at most 125 bytes (RFC 6455 section 5.5)",
-            Self::BuildOversizedPayload => "a payload is at most 2^63-1 bytes long (RFC 6455 section 5.2)",
-            Self::LengthsDiffer => "the output is not as long as the input",
-            Self::OutputTooSmall => "the output buffer is too small",
-            Self::Panicked => "a defect in libwsframe was caught; please report it",
-            Self::InvalidKey => "the Sec-WebSocket-Key is not the base64 of 16 bytes (RFC 6455 section 4.2.1)",
-            Self::ReservedOpcode => "the peer used a reserved opcode (RFC 6455 section 5.2)",
-            Self::FragmentedControl => "the peer fragmented a control frame (RFC 6455 section 5.5)",
-            Self::OversizedControl => "the peer sent a control frame of more than 125 bytes (RFC 6455 section 5.5)",
-            Self::LengthNotMinimal => "the peer did not use the shortest form of the length (RFC 6455 section 5.2)",
-            Self::LengthTopBit => "the peer set the top bit of a 64-bit length (RFC 6455 section 5.2)",
-            Self::InvalidUtf8 => "the text is not UTF-8 (RFC 6455 section 8.1)",
+            Self::OriginRefused => 403,
+            Self::MethodNotGet => 405,
+            Self::NotAnUpgrade | Self::UnsupportedVersion => 426,
+            Self::HeadTooLarge => 431,
+            _ => 400,
         }
     }
 }

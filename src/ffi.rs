@@ -7,6 +7,7 @@
 #![doc = "```"]
 
 mod boundary;
+mod connection;
 mod error;
 mod frame;
 mod handshake;
@@ -14,9 +15,10 @@ mod mask;
 mod records;
 mod utf8;
 
+pub use connection::*;
 pub use error::{wsframe_close_code, wsframe_strerror, wsframe_version};
 pub use frame::{wsframe_frame_build, wsframe_frame_size, wsframe_header_build, wsframe_header_parse};
-pub use handshake::wsframe_accept_key;
+pub use handshake::{wsframe_accept_key, wsframe_handshake_answer};
 pub use mask::{wsframe_unmask, wsframe_unmask_copy};
-pub use records::{wsframe_header, wsframe_header_flag};
+pub use records::{HeaderFlag, wsframe_config, wsframe_header};
 pub use utf8::wsframe_utf8_check;

@@ -102,6 +102,12 @@ impl Header {
     /// [`Error::LengthNotMinimal`] or [`Error::LengthTopBit`]; some of them before the header is complete.
     #[inline]
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error> {
+        Self::read(input, true)
+    }
+
+    /// As [`Header::parse`], but longer forms of the length are accepted unless it has to be `minimal`.
+    #[inline]
+    pub(crate) fn read(input: &[u8], minimal: bool) -> Result<Option<(Self, usize)>, Error> {
         let Some((&first, rest)) = input.split_first() else { return Ok(None) };
         let opcode = Opcode::from_first_byte(first).ok_or(Error::ReservedOpcode)?;
         let fin = first & FIN != 0;
@@ -118,7 +124,7 @@ impl Header {
             LENGTH_16_BIT => {
                 let Some((len, rest)) = rest.split_first_chunk() else { return Ok(None) };
                 let len = u16::from_be_bytes(*len);
-                if len <= MAX_7_BIT_LEN.into() {
+                if minimal && len <= MAX_7_BIT_LEN.into() {
                     return Err(Error::LengthNotMinimal);
                 }
                 (len.into(), rest)
@@ -129,7 +135,7 @@ impl Header {
                 if len > MAX_PAYLOAD_LEN {
                     return Err(Error::LengthTopBit);
                 }
-                if len <= MAX_16_BIT_LEN.into() {
+                if minimal && len <= MAX_16_BIT_LEN.into() {
                     return Err(Error::LengthNotMinimal);
                 }
                 (len, rest)
@@ -144,7 +150,8 @@ impl Header {
             Some(*key)
         };
         let header = Self { mask_key, payload_len, ..Self::with_first_byte(first, opcode) };
-        Ok(Some((header, header.encoded_len())))
+        let behind = rest.len().saturating_sub(if mask_key.is_some() { 4 } else { 0 });
+        Ok(Some((header, input.len().saturating_sub(behind))))
     }
 
     /// Writes the header to the start of `out`, with the shortest form of the length, and returns how many bytes it

@@ -1,6 +1,10 @@
-//! The opening handshake (RFC 6455 section 4).
+//! The opening handshake (RFC 6455 section 4): reading a request or a response, and writing the answer.
 
 #![forbid(unsafe_code)]
+
+mod head;
+mod request;
+mod response;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,11 +12,17 @@ use sha1::{Digest as _, Sha1};
 
 use crate::error::Error;
 
+pub use head::{Fields, HeadReader, is_field_name, is_field_value};
+pub use request::{Request, write_request};
+pub use response::{Extra, Response, write_acceptance, write_refusal, write_response};
+
+/// Length in bytes of a Sec-WebSocket-Key value: 16 bytes in base64.
+pub const KEY_LEN: usize = 24;
 /// Length in bytes of a Sec-WebSocket-Accept value: 20 bytes of SHA-1 in base64.
 pub const ACCEPT_KEY_LEN: usize = 28;
 
 /// Length in bytes of the nonce that a Sec-WebSocket-Key encodes.
-const NONCE_LEN: usize = 16;
+pub const NONCE_LEN: usize = 16;
 /// What is appended to the key before hashing (RFC 6455 section 1.3). Its letters are upper case.
 const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -34,6 +44,15 @@ pub fn accept_key(key: &[u8]) -> Result<[u8; ACCEPT_KEY_LEN], Error> {
         Ok(ACCEPT_KEY_LEN) => Ok(accept_key),
         _ => Err(Error::OutputTooSmall),
     }
+}
+
+/// The Sec-WebSocket-Key for 16 random bytes (RFC 6455 section 4.1).
+#[must_use]
+pub fn key(nonce: [u8; NONCE_LEN]) -> [u8; KEY_LEN] {
+    let mut key = [0; KEY_LEN];
+    // 16 bytes always are 24 characters.
+    let _ = STANDARD.encode_slice(nonce, &mut key);
+    key
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod close;
+pub mod connection;
 pub mod error;
 #[allow(unsafe_code)]
 pub mod ffi;

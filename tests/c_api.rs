@@ -60,7 +60,7 @@ macro_rules! programs {
     };
 }
 
-programs! { cplusplus.cpp errors.c frame.c handshake.c header.c mask.c threads.c utf8.c }
+programs! { connection.c cplusplus.cpp errors.c frame.c handshake.c header.c mask.c threads.c utf8.c }
 
 fn with_the_shared_library(source: &str) {
     let program = compile(source, "shared", &[], &shared_library());
@@ -95,12 +95,64 @@ fn under_valgrind(source: &str) {
     assert_checks(Command::new("valgrind").args(["--error-exitcode=99", "--leak-check=full", "-q"]).arg(program));
 }
 
+/// The atomics of Rust are known to ThreadSanitizer alone: valgrind's tools for threads take the busy flag of a connection
+/// for a race.
+#[test]
+fn threads_under_the_thread_sanitizer() {
+    let Some(library) = with_thread_sanitizer() else {
+        let _ = writeln!(
+            io::stderr(),
+            "tests/c/threads.c was NOT run under ThreadSanitizer: there is no nightly toolchain that has it"
+        );
+        return;
+    };
+    let folder = scratch("c_api/threads.c-thread-sanitizer");
+    let (object, program) = (folder.join("threads.o"), folder.join("program"));
+    let source = "tests/c/threads.c";
+    run(compiler(source).args(STRICT).args(["-g", "-fsanitize=thread", "-Iinclude", "-c", source, "-o"]).arg(&object));
+    // Not by -fsanitize=thread: the compiler's own runtime may lack what Rust's instrumentation calls.
+    run(compiler(source).arg("-pthread").arg(object).args(library).arg("-o").arg(&program));
+    assert_checks(&mut Command::new(program));
+}
+
+/// The library with every access to memory reported to ThreadSanitizer, and the runtime of the same toolchain.
+fn with_thread_sanitizer() -> Option<Vec<OsString>> {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    let nightly = |program| {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", program]).current_dir(root());
+        command
+    };
+    let sysroot =
+        nightly("rustc").args(["--print", "sysroot"]).output().ok().filter(|output| output.status.success())?;
+    let sysroot = String::from_utf8(sysroot.stdout).ok()?;
+    let libraries = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib");
+    let runtime = libraries.join("librustc-nightly_rt.tsan.a");
+    if !runtime.is_file() {
+        return None;
+    }
+    // The standard library is not instrumented, so the two may be mixed only if one says so.
+    let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("thread-sanitizer");
+    run(nightly("cargo")
+        .env("RUSTFLAGS", flags)
+        .args(["rustc", "--locked", "--lib", "--crate-type", "staticlib", "--target", TARGET, "--target-dir"])
+        .arg(&target));
+    let library = target.join(TARGET).join("debug/libwsframe.a");
+    let mut linked: Vec<OsString> = vec![library.into(), "-Wl,--whole-archive".into(), runtime.into()];
+    linked.extend(["-Wl,--no-whole-archive", "-lresolv"].map(OsString::from));
+    linked.extend(SYSTEM_LIBRARIES.map(OsString::from));
+    Some(linked)
+}
+
 /// The programs are found by their names in the list above; none may be forgotten there.
 #[test]
 fn every_program_is_run() {
     let folder = fs::read_dir(root().join("tests/c")).expect("tests/c is a folder");
     let mut programs: Vec<String> = folder
-        .map(|entry| entry.expect("tests/c can be read").file_name().to_string_lossy().into_owned())
+        .map(|entry| entry.expect("tests/c can be read"))
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| !name.ends_with(".h"))
         .collect();
     programs.sort();

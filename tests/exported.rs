@@ -19,8 +19,8 @@ const HANDSHAKE: isize = ErrorCode::Handshake as isize;
 const PROTOCOL: isize = ErrorCode::Protocol as isize;
 const UTF8: isize = ErrorCode::Utf8 as isize;
 
-const FIN: u8 = wsframe_header_flag::WSFRAME_HEADER_FIN as u8;
-const MASK: u8 = wsframe_header_flag::WSFRAME_HEADER_MASK as u8;
+const FIN: u8 = HeaderFlag::Fin as u8;
+const MASK: u8 = HeaderFlag::Mask as u8;
 const TEXT: u8 = Opcode::Text as u8;
 const PING: u8 = Opcode::Ping as u8;
 
@@ -129,7 +129,7 @@ fn examples_of_the_rfc_are_unpacked() {
         let (header, unpacked) = unpack(frame);
         assert_eq!((header.flags, header.opcode, unpacked.as_slice()), (flags, opcode as u8, payload));
         let mut rebuilt = [0; MAX_HEADER_LEN];
-        assert_eq!(build(&header, &mut rebuilt), header.header_len.into());
+        assert_eq!(build(&header, &mut rebuilt), isize::from(header.header_len));
         assert_eq!(rebuilt[..header.header_len.into()], frame[..header.header_len.into()]);
     }
 }

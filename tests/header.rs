@@ -50,8 +50,14 @@ fn generate(config: Config) -> String {
     let bindings = Builder::new().with_crate(root()).with_config(config).generate().expect("cbindgen reads src/ffi");
     let mut text = Vec::new();
     bindings.write(&mut text);
+    let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
     // rustdoc wants this heading above what the caller guarantees; in C that goes without saying.
-    String::from_utf8(text).expect("cbindgen writes UTF-8").replace(" * # Safety\n *\n", "")
+    let text = text.replace(" * # Safety\n *\n", "");
+    // A record and the constants for one of its fields have to have different names, the constants not.
+    ["HEADER_FLAG", "EVENT_KIND", "EVENT_FLAG", "CONFIG_FLAG"].iter().fold(text, |text, name| {
+        let record = name.split('_').next().unwrap_or(name);
+        text.replace(&format!("WSFRAME_{name}_"), &format!("WSFRAME_{record}_"))
+    })
 }
 
 fn page() -> String {

@@ -1,6 +1,6 @@
 //! Where C's pointers become Rust's borrows, and Rust's results C's return values. No other file of `ffi` does either.
 
-use std::panic::{UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::slice;
 
@@ -21,8 +21,9 @@ pub(super) fn returned(result: Result<usize, Error>) -> ptrdiff_t {
 /// Runs a call of which it cannot be shown that it never panics, and turns a panic into an error.
 pub(super) fn guarded(call: impl FnOnce() -> Result<usize, Error> + UnwindSafe) -> Result<usize, Error> {
     catch_unwind(call).unwrap_or_else(|payload| {
-        // Dropping the payload could panic in its turn, outside the guard.
-        std::mem::forget(payload);
+        // Dropping the payload could panic in its turn; what that one leaves is leaked.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        std::mem::forget(dropped);
         Err(Error::Panicked)
     })
 }

@@ -84,9 +84,10 @@ pub extern "C" fn wsframe_frame_size(payload_len: u64) -> ptrdiff_t {
 /// Writes a server's frame, which has no masking key, to out (RFC 6455 section 5.2): its header, then the payload_len
 /// bytes at payload.
 ///
-/// first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants
-/// that is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20 wants one of the two cast to uint32_t. A message in several frames starts with its opcode without FIN, goes
-/// on with WSFRAME_OPCODE_CONTINUATION and ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
+/// first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants that
+/// is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20, in which two enums may not be combined, wants one of them cast to
+/// uint32_t. A message in several frames starts with its opcode without FIN, goes on with WSFRAME_OPCODE_CONTINUATION and
+/// ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
 ///
 /// Returns how many bytes were written, which is wsframe_frame_size(payload_len). For a client's frame, or to save the
 /// copy of a large payload, see wsframe_header_build().

@@ -1,29 +1,30 @@
 //! The records that C reads and writes, and how they become the types of the safe modules.
 
+use libc::{c_void, size_t};
+
+use super::boundary::bytes;
+use crate::connection::{Config, Settings};
 use crate::error::Error;
 use crate::frame::{self, Header, Opcode};
 
 /// Bits of wsframe_header.flags. The upper four are those of a frame's first byte on the wire, so that
 /// WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT is also the first byte for wsframe_frame_build().
-///
-/// cbindgen:rename-all=None
-#[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum wsframe_header_flag {
+pub enum HeaderFlag {
     /// The payload is masked; mask_key is valid.
-    WSFRAME_HEADER_MASK = 0x01,
+    Mask = 0x01,
     /// The third reserved bit.
-    WSFRAME_HEADER_RSV3 = 0x10,
+    Rsv3 = 0x10,
     /// The second reserved bit.
-    WSFRAME_HEADER_RSV2 = 0x20,
+    Rsv2 = 0x20,
     /// The first reserved bit; permessage-deflate marks compressed messages with it.
-    WSFRAME_HEADER_RSV1 = 0x40,
+    Rsv1 = 0x40,
     /// This frame ends its message.
-    WSFRAME_HEADER_FIN = 0x80,
+    Fin = 0x80,
 }
 
-const MASK: u8 = wsframe_header_flag::WSFRAME_HEADER_MASK as u8;
+const MASK: u8 = HeaderFlag::Mask as u8;
 const WIRE_FLAGS: u8 = frame::FIN | frame::RSV1 | frame::RSV2 | frame::RSV3;
 
 /// A frame header (RFC 6455 section 5.2). 16 bytes, in every version of the library.
@@ -45,7 +46,7 @@ pub struct wsframe_header {
     pub mask_key: [u8; 4],
 }
 
-const _: () = assert!(size_of::<wsframe_header>() == 16 && align_of::<wsframe_header>() == 8);
+const _: () = assert!(size_of::<wsframe_header>() == 16);
 
 impl From<Header> for wsframe_header {
     #[inline]
@@ -81,4 +82,117 @@ impl TryFrom<wsframe_header> for Header {
             ..Self::with_first_byte(first_byte, opcode)
         })
     }
+}
+
+/// What an application can choose for a connection. All zeroes are the defaults, which are strict, and right for most;
+/// set struct_size and change what you want. Nothing it points to is needed after the call it is given to.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct wsframe_config {
+    /// sizeof(wsframe_config). A shorter one, of an older header, is taken as if it went on with zeroes.
+    pub struct_size: u32,
+    /// Any of WSFRAME_CONFIG_*.
+    pub flags: u32,
+    /// The longest message in bytes; 0 stands for 16 MiB.
+    pub max_message_len: u64,
+    /// The longest payload of a message's frame in bytes; 0 stands for 16 MiB.
+    pub max_frame_len: u64,
+    /// How many bytes of output may wait, headers included; 0 stands for twice max_message_len, so that the answer to the
+    /// longest message always finds room.
+    pub max_output_len: u64,
+    /// The most frames of one message; 0 stands for 65,536.
+    pub max_fragments: u32,
+    /// The longest head of a request or response in bytes; 0 stands for 16 KiB.
+    pub max_head_len: u32,
+    /// The most fields of a head, at most 1000; 0 stands for 100.
+    pub max_head_fields: u32,
+    /// How long the opening handshake may take, in milliseconds; 0 stands for 10 seconds.
+    pub handshake_timeout_ms: u32,
+    /// How long the peer may take to answer a close frame, in milliseconds; 0 stands for 5 seconds.
+    pub close_timeout_ms: u32,
+    /// After how long a silence a ping is sent, and then how long the peer may be silent still, in milliseconds; 0 stands
+    /// for 30 seconds.
+    pub ping_interval_ms: u32,
+    /// Subprotocols with commas between them: a server answers with the first of them that the client offers, a client
+    /// offers them all.
+    pub subprotocols: *const c_void,
+    /// Length of subprotocols in bytes, 0 for none.
+    pub subprotocols_len: size_t,
+    /// The Origins that a server accepts, with commas between them. If there are any, a request needs one of them.
+    pub origins: *const c_void,
+    /// Length of origins in bytes, 0 for none. A list with nothing but commas and spaces is an error.
+    pub origins_len: size_t,
+}
+
+impl wsframe_config {
+    /// Copies a config that may be shorter or longer than this header knows it.
+    ///
+    /// # Safety
+    ///
+    /// `config` is NULL or points to as many bytes as its struct_size says.
+    pub(super) unsafe fn read(config: *const Self) -> Result<Config, Error> {
+        let Some(size) = std::ptr::NonNull::new(config.cast_mut()) else { return Ok(Config::default()) };
+        // SAFETY: not NULL, and the caller promises at least the size, which is the first field.
+        let size = unsafe { size.cast::<u32>().read() } as usize;
+        if size < size_of::<u32>() {
+            return Err(Error::InvalidConfig);
+        }
+        // SAFETY: the caller promises as many bytes as the size says.
+        let given = unsafe { bytes(config.cast(), size) }?;
+        let (known, unknown) = given.split_at(size.min(size_of::<Self>()));
+        if unknown.iter().any(|&byte| byte != 0) {
+            return Err(Error::InvalidConfig);
+        }
+        let mut record = std::mem::MaybeUninit::<Self>::zeroed();
+        // SAFETY: known is no longer than the record, and is not part of it.
+        unsafe { std::ptr::copy_nonoverlapping(known.as_ptr(), record.as_mut_ptr().cast(), known.len()) };
+        // SAFETY: numbers and pointers, of which every pattern of bits is one.
+        let record = unsafe { record.assume_init() };
+        // SAFETY: the caller promises that the lists have their lengths.
+        unsafe { record.to_config() }
+    }
+
+    /// # Safety
+    ///
+    /// subprotocols and origins have their lengths.
+    unsafe fn to_config(self) -> Result<Config, Error> {
+        // SAFETY: the caller promises it.
+        let subprotocols = unsafe { list(self.subprotocols, self.subprotocols_len) }?;
+        // SAFETY: the caller promises it.
+        let origins = unsafe { list(self.origins, self.origins_len) }?;
+        let default = Settings::default();
+        let or = |given: u32, default: u32| if given == 0 { default } else { given };
+        let or_long = |given: u64, default: u64| if given == 0 { default } else { given };
+        let settings = Settings {
+            max_message_len: or_long(self.max_message_len, default.max_message_len),
+            max_frame_len: or_long(self.max_frame_len, default.max_frame_len),
+            max_output_len: self.max_output_len,
+            max_fragments: or(self.max_fragments, default.max_fragments),
+            max_head_len: or(self.max_head_len, default.max_head_len),
+            max_head_fields: or(self.max_head_fields, default.max_head_fields),
+            handshake_timeout_ms: or(self.handshake_timeout_ms, default.handshake_timeout_ms),
+            close_timeout_ms: or(self.close_timeout_ms, default.close_timeout_ms),
+            ping_interval_ms: or(self.ping_interval_ms, default.ping_interval_ms),
+            flags: self.flags,
+        };
+        Ok(Config { subprotocols, origins, settings })
+    }
+}
+
+/// The elements of a list with commas between them.
+///
+/// # Safety
+///
+/// `text` has `len` bytes.
+unsafe fn list(text: *const c_void, len: size_t) -> Result<Vec<String>, Error> {
+    // SAFETY: the caller promises it.
+    let text = unsafe { bytes(text, len) }?;
+    let text = std::str::from_utf8(text).map_err(|_| Error::InvalidConfig)?;
+    let elements: Vec<_> = text.split(',').map(str::trim).filter(|element| !element.is_empty()).collect();
+    // An empty list would let everybody in where somebody meant to keep them out.
+    if elements.is_empty() && !text.is_empty() {
+        return Err(Error::InvalidConfig);
+    }
+    Ok(elements.into_iter().map(str::to_owned).collect())
 }

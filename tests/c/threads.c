@@ -1,12 +1,15 @@
-/* Every function from several threads at once: rule 8 of the header. */
+/* Every function from several threads at once, and several threads on one connection: rule 8 of the header. */
+
+#define _POSIX_C_SOURCE 200809L
 
 #include "wsframe.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "check.h"
 
-enum { THREADS = 8, ROUNDS = 10000, LEN = 1000, HEADER_LEN = 8 };
+enum { THREADS = 8, ROUNDS = 10000, ROUNDS_WITH_CONNECTIONS = 200, SENT_BY_EACH = 1000, LEN = 1000, HEADER_LEN = 8 };
 
 /* What one thread works with. Each has something else: if they shared state they would see each other's answers. */
 struct work {
@@ -52,11 +55,204 @@ static const char *use_every_function(const struct work *work) {
     return "";
 }
 
+/* A client and a server that are this thread's own. */
+struct pair {
+    wsframe_connection *client, *server;
+};
+
+/* Gives one end what the other has to say, and returns the number of events. */
+static ptrdiff_t carry(wsframe_connection *from, wsframe_connection *to) {
+    const void *output;
+    ptrdiff_t len = wsframe_connection_output(from, &output);
+    if (len < 0)
+        return len;
+    ptrdiff_t events = wsframe_connection_receive(to, output, (size_t)len);
+    ptrdiff_t left = wsframe_connection_sent(from, (size_t)len);
+    return left == 0 ? events : WSFRAME_ERROR_INTERNAL;
+}
+
+static const char *open_pair(struct pair pair, const struct work *work) {
+    char target[] = "/a";
+    target[1] = (char)('a' + work->seed);
+    const void *value;
+    EXPECT(wsframe_connection_add_field(pair.client, BYTES("X-Thread"), work->key, sizeof work->key) == 0);
+    EXPECT(wsframe_connection_request(pair.client, BYTES("example.com"), target, 2) > 0);
+    EXPECT(carry(pair.client, pair.server) == 1);
+    EXPECT(wsframe_connection_state(pair.server) == WSFRAME_STATE_ASKED);
+    EXPECT(wsframe_connection_target(pair.server, &value) == 2 && memcmp(value, target, 2) == 0);
+    EXPECT(wsframe_connection_field(pair.server, BYTES("host"), &value) == 11);
+    EXPECT(wsframe_connection_refuse(pair.server, 100, NULL, 0) == WSFRAME_ERROR_ARGUMENT);
+    EXPECT(wsframe_connection_accept(pair.server, BYTES("chat")) == 1);
+    EXPECT(wsframe_connection_subprotocol(pair.server, &value) == 4);
+    EXPECT(carry(pair.server, pair.client) == 1);
+    EXPECT(wsframe_connection_state(pair.client) == WSFRAME_STATE_OPEN);
+    return "";
+}
+
+static const char *talk_over_pair(struct pair pair, const struct work *work) {
+    unsigned char message[LEN], frame[HEADER_LEN + LEN];
+    memset(message, 'a' + work->seed, LEN);
+    EXPECT(wsframe_connection_send(pair.client, WSFRAME_OPCODE_TEXT, message, LEN) == HEADER_LEN + LEN);
+    EXPECT(wsframe_connection_ping(pair.client, message, 1) > 0);
+    EXPECT(carry(pair.client, pair.server) == 2);
+    const wsframe_event *events = wsframe_connection_events(pair.server);
+    const void *data, *output;
+    EXPECT(wsframe_connection_data(pair.server, &data) == LEN + 1);
+    EXPECT(events[0].kind == WSFRAME_EVENT_TEXT && events[0].length == LEN);
+    EXPECT(memcmp((const char *)data + events[0].offset, message, LEN) == 0);
+    EXPECT(wsframe_connection_send_piece(pair.server, WSFRAME_OPCODE_BINARY, data, LEN, 0) > LEN);
+    EXPECT(wsframe_connection_send_piece(pair.server, WSFRAME_OPCODE_BINARY, NULL, 0, 1) > LEN);
+    EXPECT(wsframe_connection_pong(pair.server, NULL, 0) > LEN);
+    EXPECT(carry(pair.server, pair.client) == 3);
+    EXPECT(wsframe_connection_tick(pair.server, 0) == 30000);
+
+    EXPECT(wsframe_connection_send(pair.server, WSFRAME_OPCODE_TEXT, message, LEN - 4) == LEN);
+    EXPECT(wsframe_connection_output(pair.server, &output) == LEN);
+    memcpy(frame, output, LEN);
+    EXPECT(wsframe_connection_receive_in_place(pair.client, frame, LEN) == 1);
+    events = wsframe_connection_events(pair.client);
+    EXPECT(events->flags & WSFRAME_EVENT_IN_PLACE);
+    EXPECT(memcmp(frame + events->offset, message, LEN - 4) == 0);
+    EXPECT(wsframe_connection_sent(pair.server, LEN) == 0);
+
+    EXPECT(wsframe_connection_close(pair.client, 3000u + work->seed, NULL, 0) > 0);
+    EXPECT(carry(pair.client, pair.server) == 1);
+    EXPECT(wsframe_connection_events(pair.server)->close_code == 3000 + work->seed);
+    EXPECT(carry(pair.server, pair.client) == 1);
+    EXPECT(wsframe_connection_error(pair.client) == NULL);
+    EXPECT(wsframe_connection_state(pair.client) == WSFRAME_STATE_CLOSED);
+    return "";
+}
+
+static const char *use_connections(const struct work *work) {
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_ASK;
+    config.subprotocols = "chat";
+    config.subprotocols_len = 4;
+    struct pair pair;
+    EXPECT(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &pair.server) == 0);
+    EXPECT(wsframe_connection_new(WSFRAME_ROLE_CLIENT, &config, &pair.client) == 0);
+    const char *failed = open_pair(pair, work);
+    if (*failed == '\0')
+        failed = talk_over_pair(pair, work);
+    wsframe_connection_free(pair.client);
+    wsframe_connection_free(pair.server);
+
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    char answer[1024];
+    EXPECT(wsframe_handshake_answer(request, sizeof request - 1, NULL, answer, sizeof answer) > 0);
+    EXPECT(memcmp(answer, "HTTP/1.1 426 ", 13) == 0);
+    return failed;
+}
+
 static void *run(void *work) {
     const char *failed = "";
     for (int round = 0; round < ROUNDS && *failed == '\0'; round++)
         failed = use_every_function(work);
+    for (int round = 0; round < ROUNDS_WITH_CONNECTIONS && *failed == '\0'; round++)
+        failed = use_connections(work);
     return (void *)failed;
+}
+
+/* What a thread does to a connection that it must not share, and what it counts of it. */
+struct intruder {
+    wsframe_connection *connection;
+    ptrdiff_t sent_len;
+    unsigned long refused;
+};
+
+/* Either the call was alone, or it was refused and did nothing. */
+static int alone(struct intruder *intruder, ptrdiff_t result) {
+    if (result == WSFRAME_ERROR_STATE)
+        intruder->refused++;
+    return result >= 0;
+}
+
+static const char *intrude(struct intruder *intruder) {
+    wsframe_connection *c = intruder->connection;
+    unsigned char pong[] = {0x8A, 0x01, 'p'}, binary[] = {0x82, 0x01, 'b'};
+    const void *lent;
+    ptrdiff_t results[] = {
+        wsframe_connection_receive(c, pong, sizeof pong),
+        wsframe_connection_receive_in_place(c, binary, sizeof binary),
+        wsframe_connection_data(c, &lent),
+        wsframe_connection_output(c, &lent),
+        wsframe_connection_sent(c, 0),
+        wsframe_connection_target(c, &lent),
+        wsframe_connection_field(c, BYTES("Host"), &lent),
+        wsframe_connection_subprotocol(c, &lent),
+        wsframe_connection_state(c),
+        wsframe_connection_tick(c, 0),
+        wsframe_connection_request(c, BYTES("a"), BYTES("/")),
+        wsframe_connection_add_field(c, BYTES("a"), BYTES("b")),
+        wsframe_connection_accept(c, NULL, 0),
+        wsframe_connection_refuse(c, 403, NULL, 0),
+    };
+    for (size_t i = 0; i < COUNT(results); i++)
+        EXPECT(alone(intruder, results[i]) || results[i] == WSFRAME_ERROR_STATE);
+    (void)wsframe_connection_events(c);
+    (void)wsframe_connection_error(c);
+    ptrdiff_t sent[] = {
+        wsframe_connection_send(c, WSFRAME_OPCODE_TEXT, BYTES("H")),
+        wsframe_connection_send(c, WSFRAME_OPCODE_BINARY, BYTES("\xFF")),
+        wsframe_connection_ping(c, BYTES("p")),
+        wsframe_connection_pong(c, BYTES("p")),
+    };
+    for (size_t i = 0; i < COUNT(sent); i++) {
+        if (alone(intruder, sent[i]))
+            intruder->sent_len += 3;
+        else
+            EXPECT(sent[i] == WSFRAME_ERROR_STATE);
+    }
+    return "";
+}
+
+/* Until each has been let in often: not so often that a connection which is never free ends the test by its time. */
+static int intrudes_again(const struct intruder *intruder) {
+    return intruder->sent_len < 3 * SENT_BY_EACH && intruder->refused < 10000000;
+}
+
+static void *run_intruder(void *intruder) {
+    const char *failed = "";
+    while (intrudes_again(intruder) && *failed == '\0') {
+        failed = intrude(intruder);
+        sched_yield(); /* the one that was refused may have waited for a thread that does not run */
+    }
+    return (void *)failed;
+}
+
+/* Several threads on one connection is a mistake of the program, but harms nothing. */
+static void one_connection_from_several_threads(void) {
+    about("one connection from several threads");
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_START_OPEN | WSFRAME_CONFIG_ACCEPT_ANY_MASK;
+    wsframe_connection *connection;
+    CHECK_EQ(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &connection), 0);
+    pthread_t threads[THREADS];
+    struct intruder intruders[THREADS] = {{0}};
+    for (int i = 0; i < THREADS; i++) {
+        intruders[i].connection = connection;
+        CHECK_EQ(pthread_create(&threads[i], NULL, run_intruder, &intruders[i]), 0);
+    }
+    ptrdiff_t sent_len = 0;
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        CHECK_EQ(pthread_join(threads[i], &failed), 0);
+        about("intruder %d: %s", i, (const char *)failed);
+        CHECK(*(const char *)failed == '\0');
+        CHECK(intruders[i].refused >= 4); /* what an open server refuses anyway */
+        CHECK(intruders[i].sent_len >= 3 * SENT_BY_EACH);
+        sent_len += intruders[i].sent_len;
+    }
+    about("what the threads have sent is there, and nothing else");
+    const void *output;
+    CHECK_EQ(wsframe_connection_output(connection, &output), sent_len);
+    for (ptrdiff_t at = 0; at < sent_len; at += 3)
+        CHECK_EQ(((const unsigned char *)output)[at + 1], 1);
+    CHECK_EQ(wsframe_connection_state(connection), WSFRAME_STATE_OPEN);
+    wsframe_connection_free(connection);
 }
 
 int main(void) {
@@ -79,5 +275,6 @@ int main(void) {
         about("thread %d: %s", i, (const char *)failed);
         CHECK(*(const char *)failed == '\0');
     }
+    one_connection_from_several_threads();
     return passed();
 }

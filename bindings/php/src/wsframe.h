@@ -39,6 +39,79 @@ typedef enum wsframe_header_flag {
     WSFRAME_HEADER_FIN = 128,
 } wsframe_header_flag;
 
+typedef enum wsframe_role {
+    WSFRAME_ROLE_SERVER = 0,
+    WSFRAME_ROLE_CLIENT = 1,
+} wsframe_role;
+
+typedef enum wsframe_state {
+    WSFRAME_STATE_CONNECTING = 0,
+    WSFRAME_STATE_ASKED = 1,
+    WSFRAME_STATE_OPEN = 2,
+    WSFRAME_STATE_CLOSING = 3,
+    WSFRAME_STATE_CLOSED = 4,
+    WSFRAME_STATE_FAILED = 5,
+} wsframe_state;
+
+typedef enum wsframe_event_kind {
+    WSFRAME_EVENT_REQUEST = 1,
+    WSFRAME_EVENT_HTTP = 2,
+    WSFRAME_EVENT_OPEN = 3,
+    WSFRAME_EVENT_TEXT = 4,
+    WSFRAME_EVENT_BINARY = 5,
+    WSFRAME_EVENT_PING = 6,
+    WSFRAME_EVENT_PONG = 7,
+    WSFRAME_EVENT_CLOSE = 8,
+    WSFRAME_EVENT_ERROR = 9,
+} wsframe_event_kind;
+
+typedef enum wsframe_event_flag {
+    WSFRAME_EVENT_FIRST = 1,
+    WSFRAME_EVENT_LAST = 2,
+    WSFRAME_EVENT_IN_PLACE = 4,
+} wsframe_event_flag;
+
+typedef enum wsframe_config_flag {
+    WSFRAME_CONFIG_ASK = 1,
+    WSFRAME_CONFIG_PIECES = 2,
+    WSFRAME_CONFIG_MANUAL_PONG = 4,
+    WSFRAME_CONFIG_START_OPEN = 8,
+    WSFRAME_CONFIG_ACCEPT_ANY_MASK = 256,
+    WSFRAME_CONFIG_ACCEPT_LONG_LENGTHS = 512,
+    WSFRAME_CONFIG_SKIP_UTF8 = 1024,
+    WSFRAME_CONFIG_ACCEPT_ANY_CLOSE_CODE = 2048,
+} wsframe_config_flag;
+
+typedef struct wsframe_connection wsframe_connection;
+
+typedef struct wsframe_config {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t max_message_len;
+    uint64_t max_frame_len;
+    uint64_t max_output_len;
+    uint32_t max_fragments;
+    uint32_t max_head_len;
+    uint32_t max_head_fields;
+    uint32_t handshake_timeout_ms;
+    uint32_t close_timeout_ms;
+    uint32_t ping_interval_ms;
+    const void *subprotocols;
+    size_t subprotocols_len;
+    const void *origins;
+    size_t origins_len;
+} wsframe_config;
+
+typedef struct wsframe_event {
+    uint64_t connection;
+    uint64_t offset;
+    uint64_t length;
+    uint16_t close_code;
+    uint8_t kind;
+    uint8_t flags;
+    int32_t error;
+} wsframe_event;
+
 typedef struct wsframe_header {
     uint64_t payload_len;
     uint8_t opcode;
@@ -47,6 +120,91 @@ typedef struct wsframe_header {
     uint8_t reserved;
     uint8_t mask_key[4];
 } wsframe_header;
+
+ptrdiff_t wsframe_connection_new(uint32_t role,
+                                 const struct wsframe_config *config,
+                                 struct wsframe_connection **connection);
+
+void wsframe_connection_free(struct wsframe_connection *connection);
+
+ptrdiff_t wsframe_connection_receive(struct wsframe_connection *connection,
+                                     const void *in,
+                                     size_t in_len);
+
+ptrdiff_t wsframe_connection_receive_in_place(struct wsframe_connection *connection,
+                                              void *in,
+                                              size_t in_len);
+
+const struct wsframe_event *wsframe_connection_events(const struct wsframe_connection *connection);
+
+ptrdiff_t wsframe_connection_data(const struct wsframe_connection *connection, const void **data);
+
+ptrdiff_t wsframe_connection_output(const struct wsframe_connection *connection,
+                                    const void **output);
+
+ptrdiff_t wsframe_connection_sent(struct wsframe_connection *connection, size_t len);
+
+ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
+                                  uint32_t opcode,
+                                  const void *in,
+                                  size_t in_len);
+
+ptrdiff_t wsframe_connection_send_piece(struct wsframe_connection *connection,
+                                        uint32_t opcode,
+                                        const void *in,
+                                        size_t in_len,
+                                        uint32_t last);
+
+ptrdiff_t wsframe_connection_ping(struct wsframe_connection *connection,
+                                  const void *in,
+                                  size_t in_len);
+
+ptrdiff_t wsframe_connection_pong(struct wsframe_connection *connection,
+                                  const void *in,
+                                  size_t in_len);
+
+ptrdiff_t wsframe_connection_close(struct wsframe_connection *connection,
+                                   uint32_t code,
+                                   const void *reason,
+                                   size_t reason_len);
+
+ptrdiff_t wsframe_connection_request(struct wsframe_connection *connection,
+                                     const void *host,
+                                     size_t host_len,
+                                     const void *target,
+                                     size_t target_len);
+
+ptrdiff_t wsframe_connection_add_field(struct wsframe_connection *connection,
+                                       const void *name,
+                                       size_t name_len,
+                                       const void *value,
+                                       size_t value_len);
+
+ptrdiff_t wsframe_connection_accept(struct wsframe_connection *connection,
+                                    const void *subprotocol,
+                                    size_t subprotocol_len);
+
+ptrdiff_t wsframe_connection_refuse(struct wsframe_connection *connection,
+                                    uint32_t status,
+                                    const void *body,
+                                    size_t body_len);
+
+ptrdiff_t wsframe_connection_target(const struct wsframe_connection *connection,
+                                    const void **target);
+
+ptrdiff_t wsframe_connection_field(const struct wsframe_connection *connection,
+                                   const void *name,
+                                   size_t name_len,
+                                   const void **value);
+
+ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
+                                         const void **subprotocol);
+
+ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
+
+const char *wsframe_connection_error(const struct wsframe_connection *connection);
+
+ptrdiff_t wsframe_connection_tick(struct wsframe_connection *connection, uint64_t now_ms);
 
 uint32_t wsframe_version(void);
 
@@ -67,6 +225,12 @@ ptrdiff_t wsframe_frame_build(uint32_t first_byte,
                               size_t out_cap);
 
 ptrdiff_t wsframe_accept_key(const void *key, size_t key_len, void *out, size_t out_cap);
+
+ptrdiff_t wsframe_handshake_answer(const void *in,
+                                   size_t in_len,
+                                   const struct wsframe_config *config,
+                                   void *out,
+                                   size_t out_cap);
 
 ptrdiff_t wsframe_unmask(void *data, size_t len, const void *key, size_t offset);
 

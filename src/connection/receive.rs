@@ -1,0 +1,394 @@
+//! Frames in, events out (RFC 6455 sections 5 and 6.2).
+
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+
+use super::{ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role, Settings, State, append};
+use crate::close::{self, Close};
+use crate::error::Error;
+use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
+use crate::mask::unmask;
+use crate::utf8::Validator;
+
+/// With more output than this waiting, only the last ping is answered (RFC 6455 section 5.5.3).
+const MUCH_OUTPUT: usize = 64 << 10;
+
+/// How far the bytes of the peer have been understood.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// The start of a header that is not complete.
+    partial: [u8; MAX_HEADER_LEN],
+    partial_len: u8,
+    /// Whether the message has not had an event yet.
+    at_first: bool,
+    /// The frame whose payload is being received.
+    frame: Option<Frame>,
+    /// What the message is of which frames have come, but not the last.
+    message: Option<Opcode>,
+    /// How many frames of it have come.
+    fragments: u32,
+    text: Validator,
+    /// How long it is so far, by the headers.
+    message_len: u64,
+}
+
+/// A frame whose header is understood.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: Opcode,
+    fin: bool,
+    mask_key: Option<[u8; 4]>,
+    /// How much of the payload has come.
+    received: u64,
+    payload_len: u64,
+}
+
+/// The bytes that are being received.
+enum Input<'a> {
+    Shared(&'a [u8]),
+    /// They may be changed: what lies whole in them is unmasked there.
+    InPlace(&'a mut [u8]),
+}
+
+impl Reader {
+    /// Checks the next bytes of the message if it is text.
+    #[inline]
+    fn check_text(&mut self, new: &[u8], settings: &Settings) -> Result<(), Error> {
+        let checked = self.message == Some(Opcode::Text) && !settings.has(ConfigFlag::SkipUtf8);
+        if checked { self.text.push(new) } else { Ok(()) }
+    }
+}
+
+impl Connection {
+    /// Takes what was read from the peer, in pieces of any size. Afterwards [`Connection::events`] and
+    /// [`Connection::data`] have what happened, and [`Connection::output`] what is to be answered.
+    ///
+    /// What the peer does wrong is no error of this call but the last event, after all that was valid before it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongState`] if the connection has failed before.
+    pub fn receive(&mut self, input: &[u8]) -> Result<(), Error> {
+        self.begin_receiving(input.len())?;
+        match self.receive_head(input) {
+            Ok(rest) => self.receive_frames(&mut Input::Shared(rest)),
+            Err(error) => self.fail(error),
+        }
+        Ok(())
+    }
+
+    /// As [`Connection::receive`], but `input` may be changed: payloads that lie whole in it are unmasked there, without a
+    /// copy. Their events have the flag [`EventFlag::InPlace`], and their offsets count from the start of `input`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive`].
+    pub fn receive_in_place(&mut self, input: &mut [u8]) -> Result<(), Error> {
+        if self.opening.is_some() {
+            return self.receive(input);
+        }
+        self.begin_receiving(input.len())?;
+        self.receive_frames(&mut Input::InPlace(input));
+        Ok(())
+    }
+
+    /// Delivers a head and the frames that came with it, after the application has accepted.
+    pub(super) fn receive_frames_after(&mut self, head: &[u8], input: &[u8]) {
+        self.buffers().drop_delivered();
+        self.put_head_event(EventKind::Open, head);
+        self.receive_frames(&mut Input::Shared(input));
+    }
+
+    fn begin_receiving(&mut self, input_len: usize) -> Result<(), Error> {
+        if self.state == State::Failed {
+            return Err(Error::WrongState);
+        }
+        self.say_farewell();
+        if input_len > 0 {
+            self.clock.hear();
+        }
+        self.buffers().drop_delivered();
+        Ok(())
+    }
+
+    fn receive_frames(&mut self, input: &mut Input<'_>) {
+        let mut at = 0;
+        while matches!(self.state, State::Open | State::Closing) {
+            match self.receive_part(input, at) {
+                Ok(Some(used)) => at = usize::saturating_add(at, used),
+                Ok(None) => break,
+                Err(error) => self.fail(error),
+            }
+        }
+        self.deliver_piece();
+        self.finish_receiving();
+    }
+
+    /// Takes a header, or what there is of a payload, from the input at `at`, and returns how many bytes that took;
+    /// `None` if there is nothing left to take.
+    fn receive_part(&mut self, input: &mut Input<'_>, at: usize) -> Result<Option<usize>, Error> {
+        let rest = input.bytes().get(at..).unwrap_or_default();
+        let Some(mut frame) = self.reader.frame else { return self.receive_header(rest) };
+        let missing = usize::try_from(frame.payload_len.saturating_sub(frame.received)).unwrap_or(usize::MAX);
+        let taken = missing.min(rest.len());
+        let part = at..at.saturating_add(taken);
+        if taken == missing && frame.received == 0 && self.receive_whole(input, part.clone(), frame)? {
+            self.reader.frame = None;
+            return Ok(Some(taken));
+        }
+        self.receive_payload(input.bytes().get(part).unwrap_or_default(), frame)?;
+        frame.received = frame.received.saturating_add(taken as u64);
+        self.reader.frame = if taken == missing { None } else { Some(frame) };
+        if taken < missing {
+            return Ok(None);
+        }
+        self.end_frame(frame)?;
+        Ok(Some(taken))
+    }
+
+    /// Unmasks a payload where it is and delivers it, if the input may be changed and the payload is all of a message or
+    /// of a control frame. Returns whether it did.
+    fn receive_whole(&mut self, input: &mut Input<'_>, part: Range<usize>, frame: Frame) -> Result<bool, Error> {
+        let is_whole = frame.opcode.is_control() || frame.fin && frame.opcode != Opcode::Continuation;
+        let Input::InPlace(input) = input else { return Ok(false) };
+        let Some(payload) = input.get_mut(part.clone()).filter(|_| is_whole) else { return Ok(false) };
+        if let Some(key) = frame.mask_key {
+            unmask(payload, key, 0);
+        }
+        if frame.opcode.is_control() {
+            self.end_control_frame(frame.opcode, payload, part.start, EventFlag::InPlace as u8)?;
+            return Ok(true);
+        }
+        self.reader.check_text(payload, &self.settings)?;
+        self.end_message(part, EventFlag::InPlace as u8)?;
+        Ok(true)
+    }
+
+    /// Takes a header from the start of `input` and returns how many of its bytes that took.
+    fn receive_header(&mut self, input: &[u8]) -> Result<Option<usize>, Error> {
+        let minimal = !self.settings.has(ConfigFlag::AcceptLongLengths);
+        let reader = &mut self.reader;
+        if reader.partial_len == 0
+            && let Some((header, used)) = Header::read(input, minimal)?
+        {
+            self.begin_frame(header)?;
+            return Ok(Some(used));
+        }
+        // The header is cut: its bytes are put together in a place of their own.
+        let had = usize::from(reader.partial_len);
+        let place = reader.partial.get_mut(had..).unwrap_or_default();
+        let kept = place.len().min(input.len());
+        for (place, &byte) in place.iter_mut().zip(input) {
+            *place = byte;
+        }
+        let have = had.saturating_add(kept);
+        match Header::read(reader.partial.get(..have).unwrap_or_default(), minimal)? {
+            Some((header, header_len)) => {
+                reader.partial_len = 0;
+                self.begin_frame(header)?;
+                Ok(Some(header_len.saturating_sub(had)))
+            }
+            None => {
+                reader.partial_len = u8::try_from(have).unwrap_or_default();
+                Ok(None)
+            }
+        }
+    }
+
+    fn begin_frame(&mut self, header: Header) -> Result<(), Error> {
+        // RFC 6455 section 5.1.
+        match (self.role, header.mask_key.is_some()) {
+            _ if self.settings.has(ConfigFlag::AcceptAnyMask) => {}
+            (Role::Server, false) => return Err(Error::Unmasked),
+            (Role::Client, true) => return Err(Error::Masked),
+            _ => {}
+        }
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(Error::ReservedBits);
+        }
+        if !header.opcode.is_control() {
+            self.begin_data_frame(header)?;
+        }
+        let Header { opcode, fin, mask_key, payload_len, .. } = header;
+        self.reader.frame = Some(Frame { opcode, fin, mask_key, received: 0, payload_len });
+        Ok(())
+    }
+
+    fn begin_data_frame(&mut self, header: Header) -> Result<(), Error> {
+        let reader = &mut self.reader;
+        match (header.opcode, reader.message) {
+            (Opcode::Continuation, None) => return Err(Error::NothingToContinue),
+            (Opcode::Continuation, Some(_)) => {}
+            (_, Some(_)) => return Err(Error::MessageInterrupted),
+            (opcode, None) => {
+                reader.message = Some(opcode);
+                reader.at_first = true;
+                reader.fragments = 0;
+                reader.message_len = 0;
+                reader.text = Validator::default();
+            }
+        }
+        reader.fragments = reader.fragments.saturating_add(1);
+        reader.message_len = reader.message_len.saturating_add(header.payload_len);
+        if reader.fragments > self.settings.max_fragments {
+            return Err(Error::TooManyFragments);
+        }
+        if header.payload_len > self.settings.max_frame_len || reader.message_len > self.settings.max_message_len {
+            return Err(Error::MessageTooBig);
+        }
+        Ok(())
+    }
+
+    /// Unmasks a part of a payload and keeps it with what has come before.
+    fn receive_payload(&mut self, part: &[u8], frame: Frame) -> Result<(), Error> {
+        let buffers = self.buffers.get_or_insert_default();
+        let kept = if frame.opcode.is_control() { &mut buffers.control } else { &mut buffers.data };
+        let at = kept.len();
+        append(kept, part)?;
+        if let (Some(key), Some(new)) = (frame.mask_key, kept.get_mut(at..)) {
+            unmask(new, key, usize::try_from(frame.received % 4).unwrap_or_default());
+        }
+        if frame.opcode.is_control() {
+            return Ok(());
+        }
+        buffers.message.end = buffers.data.len();
+        self.reader.check_text(buffers.data.get(at..).unwrap_or_default(), &self.settings)
+    }
+
+    fn end_frame(&mut self, frame: Frame) -> Result<(), Error> {
+        let buffers = self.buffers.get_or_insert_default();
+        if frame.opcode.is_control() {
+            let at = std::mem::replace(&mut buffers.control_at, buffers.control.len());
+            let payload = buffers.control.get(at..).unwrap_or_default().to_vec();
+            return self.end_control_frame(frame.opcode, &payload, at, 0);
+        }
+        if !frame.fin {
+            return Ok(());
+        }
+        let message = buffers.message.clone();
+        buffers.message.start = message.end;
+        self.end_message(message, 0)
+    }
+
+    fn end_message(&mut self, message: Range<usize>, place: u8) -> Result<(), Error> {
+        if !self.reader.text.is_complete() {
+            return Err(Error::InvalidUtf8);
+        }
+        self.put_message_event(message, EventFlag::Last as u8 | place);
+        self.reader.message = None;
+        Ok(())
+    }
+
+    /// Delivers a control frame whose payload is at `at`, and answers it.
+    fn end_control_frame(&mut self, opcode: Opcode, payload: &[u8], at: usize, place: u8) -> Result<(), Error> {
+        let event = |kind| Event { flags: place, ..Event::new(kind, at, payload.len()) };
+        match opcode {
+            Opcode::Close => self.end_with_close(payload, event(EventKind::Close)),
+            Opcode::Ping => {
+                #[cfg(feature = "inject-panic")]
+                #[allow(clippy::panic)]
+                if payload == b"inject a panic" {
+                    panic!("injected");
+                }
+                self.buffers().events.push(event(EventKind::Ping));
+                self.answer_ping(payload)
+            }
+            _ => {
+                self.buffers().events.push(event(EventKind::Pong));
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers the peer's close frame with the same code, unless it is itself an answer (RFC 6455 section 5.5.1).
+    fn end_with_close(&mut self, payload: &[u8], event: Event) -> Result<(), Error> {
+        let is_allowed =
+            if self.settings.has(ConfigFlag::AcceptAnyCloseCode) { close::is_no_stand_in } else { close::may_be_sent };
+        let close = Close::parse_if(payload, is_allowed)?;
+        let length = close.reason.len() as u64;
+        let offset = event.offset.saturating_add(event.length).saturating_sub(length);
+        self.buffers().events.push(Event { close_code: close.code, offset, length, ..event });
+        if self.state == State::Open {
+            self.farewell = Some(Farewell { code: close.code });
+        }
+        self.state = State::Closed;
+        Ok(())
+    }
+
+    fn answer_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        // Until the peer's close frame has come (RFC 6455 section 5.5.2), after its own one too.
+        if self.settings.has(ConfigFlag::ManualPong) || !matches!(self.state, State::Open | State::Closing) {
+            return Ok(());
+        }
+        let buffers = self.buffers();
+        if buffers.waiting() > MUCH_OUTPUT {
+            buffers.unanswered = Some(payload.to_vec());
+            return Ok(());
+        }
+        self.put_frame(true, Opcode::Pong, payload)
+    }
+
+    /// Answers the ping that had to wait, if there is room now.
+    pub(super) fn answer_last_ping(&mut self) -> Result<(), Error> {
+        match &mut self.buffers {
+            Some(buffers) if buffers.waiting() <= MUCH_OUTPUT => match buffers.unanswered.take() {
+                Some(payload) => self.answer_ping(&payload),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Delivers what has come of a message that is not complete, if the application wants that.
+    fn deliver_piece(&mut self) {
+        let may_go_on = matches!(self.state, State::Open | State::Closing) && self.reader.message.is_some();
+        if !may_go_on || !self.settings.has(ConfigFlag::Pieces) {
+            return;
+        }
+        let cut_len = self.reader.text.cut_len();
+        let buffers = self.buffers.get_or_insert_default();
+        let end = buffers.message.end.saturating_sub(cut_len);
+        let piece = std::mem::replace(&mut buffers.message.start, end)..end;
+        if !piece.is_empty() {
+            self.put_message_event(piece, 0);
+        }
+    }
+
+    fn put_message_event(&mut self, message: Range<usize>, flags: u8) {
+        let kind = if self.reader.message == Some(Opcode::Text) { EventKind::Text } else { EventKind::Binary };
+        let first = if std::mem::take(&mut self.reader.at_first) { EventFlag::First as u8 } else { 0 };
+        self.buffers().events.push(Event { flags: flags | first, ..Event::new(kind, message.start, message.len()) });
+    }
+
+    /// Puts the payloads of control frames behind the data, where their events can point to.
+    fn finish_receiving(&mut self) {
+        let buffers = self.buffers.get_or_insert_default();
+        if self.state == State::Failed {
+            // Nothing will complete it.
+            buffers.message.start = buffers.message.end;
+        }
+        if buffers.control_at == 0 {
+            return;
+        }
+        let base = buffers.data.len() as u64;
+        buffers.data.extend(buffers.control.drain(..buffers.control_at));
+        buffers.control_at = 0;
+        let is_moved = |event: &&mut Event| {
+            matches!(event.kind, kind if kind == EventKind::Ping as u8 || kind == EventKind::Pong as u8 || kind == EventKind::Close as u8)
+                && event.flags & EventFlag::InPlace as u8 == 0
+        };
+        for event in buffers.events.iter_mut().filter(is_moved) {
+            event.offset = event.offset.saturating_add(base);
+        }
+    }
+}
+
+impl Input<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(input) => input,
+            Self::InPlace(input) => input,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+/* What a panic inside the library comes to, with a library that is built to panic; see tests/panic.rs. */
+
+#include "wsframe.h"
+
+#include "check.h"
+
+#define PANIC BYTES("\x89\x8E\x00\x00\x00\x00inject a panic")
+#define PING BYTES("\x89\x81\x00\x00\x00\x00p")
+
+enum { CONNECTIONS = 20 };
+
+static wsframe_connection *open_server(void) {
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_START_OPEN;
+    wsframe_connection *connection = NULL;
+    CHECK_EQ(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &connection), 0);
+    return connection;
+}
+
+/* A connection that holds all kinds of memory: output, events and their data, part of a message, of a header. */
+static wsframe_connection *full_server(void) {
+    wsframe_connection *connection = open_server();
+    CHECK(wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT, BYTES("Hello")) > 0);
+    CHECK_EQ(wsframe_connection_receive(connection, BYTES("\x01\x85\x00\x00\x00\x00Hello")), 0);
+    CHECK_EQ(wsframe_connection_receive(connection, PING), 1);
+    return connection;
+}
+
+static void check_dead(wsframe_connection *dead) {
+    const void *untouched = &untouched, *out = untouched;
+    unsigned char in[4] = {CANARY, CANARY, CANARY, CANARY};
+    CHECK_EQ(wsframe_connection_receive(dead, in, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_receive_in_place(dead, in, sizeof in), WSFRAME_ERROR_STATE);
+    CHECK(wsframe_connection_events(dead) == NULL);
+    CHECK_EQ(wsframe_connection_data(dead, &out), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_output(dead, &out), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_sent(dead, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_send(dead, WSFRAME_OPCODE_TEXT, BYTES("x")), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_send_piece(dead, WSFRAME_OPCODE_TEXT, BYTES("x"), 1), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_ping(dead, NULL, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_pong(dead, NULL, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_close(dead, 1000, NULL, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_request(dead, BYTES("a"), BYTES("/")), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_add_field(dead, BYTES("a"), BYTES("b")), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_accept(dead, NULL, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_refuse(dead, 403, NULL, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_target(dead, &out), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_field(dead, BYTES("Host"), &out), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_subprotocol(dead, &out), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_state(dead), WSFRAME_ERROR_STATE);
+    CHECK(wsframe_connection_error(dead) == NULL);
+    CHECK_EQ(wsframe_connection_tick(dead, 0), WSFRAME_ERROR_STATE);
+    CHECK(out == untouched);
+    CHECK_UNTOUCHED(in, sizeof in);
+}
+
+int main(void) {
+    about("the ping that panics");
+    wsframe_connection *witness = full_server();
+    for (int i = 0; i < CONNECTIONS; i++) {
+        wsframe_connection *dead = full_server();
+        unsigned char in[] = "\x89\x8E\x00\x00\x00\x00inject a panic";
+        CHECK_EQ(i % 2 == 0 ? wsframe_connection_receive(dead, PANIC)
+                            : wsframe_connection_receive_in_place(dead, in, sizeof in - 1),
+                 WSFRAME_ERROR_INTERNAL);
+        about("a connection that has panicked");
+        check_dead(dead);
+        check_dead(dead);
+        wsframe_connection_free(dead);
+
+        about("another connection");
+        CHECK_EQ(wsframe_connection_receive(witness, PING), 1);
+        CHECK_EQ(wsframe_connection_state(witness), WSFRAME_STATE_OPEN);
+    }
+    about("the message of another connection, begun before and ended after");
+    const void *data;
+    CHECK_EQ(wsframe_connection_receive(witness, BYTES("\x80\x80\x00\x00\x00\x00")), 1);
+    CHECK_EQ(wsframe_connection_data(witness, &data), 5);
+    CHECK_BYTES(data, "Hello", 5);
+    wsframe_connection_free(witness);
+
+    about("a panic behind accept()");
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_ASK;
+    wsframe_connection *asked;
+    CHECK_EQ(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &asked), 0);
+    CHECK_EQ(wsframe_connection_receive(
+                 asked, BYTES("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")),
+             1);
+    CHECK_EQ(wsframe_connection_receive(asked, PANIC), 0);
+    CHECK_EQ(wsframe_connection_accept(asked, NULL, 0), WSFRAME_ERROR_INTERNAL);
+    check_dead(asked);
+    wsframe_connection_free(asked);
+    return passed();
+}
