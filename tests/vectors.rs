@@ -1,0 +1,577 @@
+//! The vectors in `tests/vectors`, which `README.md` there explains, over the Rust API and over the C functions.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its numbers are small"
+)]
+
+#[path = "vectors/subject.rs"]
+mod subject;
+#[path = "vectors/vector.rs"]
+mod vector;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest as _, Sha1};
+use subject::{C, Event, Rust, Subject};
+use vector::{Action, Bytes, Doing, Expected, Out, Part, Step, Vector};
+
+const SERVER: u32 = 0;
+const FIRST: u8 = 1;
+const LAST: u8 = 2;
+const IN_PLACE: u8 = 4;
+/// The masking key of RFC 6455 section 5.7.
+const MASK_KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+/// Below this every two-way split is tried.
+const MANY_BYTES: usize = 1000;
+
+#[test]
+fn every_vector_over_the_rust_api() {
+    run_all::<Rust>();
+}
+
+#[test]
+fn every_vector_over_the_c_functions() {
+    run_all::<C>();
+}
+
+/// Deflate is not there yet: rules 20-32.
+#[test]
+fn every_rule_is_shown() {
+    let shown: BTreeSet<u32> = vector::all().iter().flat_map(|vector| vector.rules.clone()).collect();
+    let missing: Vec<u32> = (1..=19).chain(33..=44).filter(|rule| !shown.contains(rule)).collect();
+    assert!(missing.is_empty(), "no vector says that it shows these rules of conformance.md: {missing:?}");
+}
+
+/// Rule 16. The list is RFC 6455 section 7.4 with the registry of section 11.7, written down a second time.
+#[test]
+fn every_close_code() {
+    fn judge<S: Subject>(role: u32, words: &[&str], is_right: fn(u16) -> bool) {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        for code in 0..=u16::MAX {
+            let what = format!("{code} over {} in the role {role}, {words:?}", S::NAME);
+            let mut subject = S::new(role, &words).unwrap();
+            let mut input = frame(role, 0x88, &code.to_be_bytes());
+            assert_eq!(subject.receive(&mut input, false), 1, "{what}");
+            let event = subject.events(1)[0];
+            // With the flag: what is never on the wire is for options.txt.
+            if words.len() == 1 || !matches!(code, 1005 | 1006 | 1015) {
+                let (expected, answer) = if is_right(code) { ((8, code, 0), code) } else { ((9, 1002, -33), 1002) };
+                assert_eq!((event.kind, event.close_code, event.error), expected, "{what}");
+                let frames = read_frames(role, &subject.output()).unwrap();
+                assert_eq!(frames, [(0x88, answer.to_be_bytes().to_vec())], "{what}");
+            }
+            let sent = S::new(role, &words).unwrap().act(&Action::Close(code.into(), b"bye".to_vec()));
+            assert_eq!(sent >= 0, is_registered(code), "sending {what}: {sent}");
+        }
+    }
+    const fn is_registered(code: u16) -> bool {
+        matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+    for role in 0..2 {
+        judge::<Rust>(role, &["start_open"], is_registered);
+        judge::<C>(role, &["start_open"], is_registered);
+        judge::<Rust>(role, &["start_open", "accept_any_close_code"], |code| matches!(code, 1000..=4999));
+    }
+}
+
+/// Rule 3: what a header declares is not allocated. Counts every byte that is, whatever for.
+#[test]
+fn memory_follows_what_is_received() {
+    let words: Vec<String> = ["start_open".to_owned(), "max_message_len=9223372036854775807".to_owned()]
+        .into_iter()
+        .chain(["max_frame_len=9223372036854775807".to_owned()])
+        .collect();
+    let headers: [&[u8]; 3] = [
+        b"\x82\xFE\xFF\xFF\0\0\0\0a",
+        b"\x82\xFF\x00\x00\x00\x00\x00\xFF\xFF\xFF\0\0\0\0a",
+        b"\x01\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0a",
+    ];
+    for header in headers {
+        let mut subject = Rust::new(SERVER, &words).unwrap();
+        let mut input = header.to_vec();
+        ALLOCATED.set(0);
+        assert_eq!(subject.receive(&mut input, false), 0, "{}", vector::show(header));
+        let allocated = ALLOCATED.get();
+        assert!(allocated < 2000, "{allocated} bytes are allocated for {}", vector::show(header));
+    }
+}
+
+/// Counts what each thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: the system's allocator does it all.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get().saturating_add(layout.size()));
+        // SAFETY: as the caller guarantees.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as the caller guarantees.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get().saturating_add(size));
+        // SAFETY: as the caller guarantees.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+/// How the input of a vector is cut.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Whole,
+    /// Into pieces of so many bytes.
+    Every(usize),
+    /// In two, at this byte of the input of all steps.
+    At(usize),
+    /// At places that follow from this seed.
+    Random(u64),
+}
+
+fn run_all<S: Subject>() {
+    let vectors = vector::all();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut failures = Vec::new();
+        while let Some(vector) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for &role in &vector.roles {
+                if let Err(failure) = try_vector::<S>(vector, role) {
+                    let Vector { file, line, name, .. } = vector;
+                    let role = if role == SERVER { "server" } else { "client" };
+                    failures.push(format!(
+                        "\ntests/vectors/{file}:{line}: {name}\n  over {}, {role}, {failure}\n",
+                        S::NAME
+                    ));
+                }
+            }
+        }
+        failures
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut failures: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+    });
+    failures.sort();
+    assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.concat());
+}
+
+/// Runs a vector in every way, and stops at the first that fails.
+fn try_vector<S: Subject>(vector: &Vector, role: u32) -> Result<(), String> {
+    let len = Run::<S>::default().input_len(vector, role);
+    let mut cuts = vec![Cut::Whole, Cut::Every(if len > 1_000_000 { 4099 } else { 1 })];
+    // Of long inputs fewer, which cost more.
+    let tries = (1_000_000 / len.max(1)).clamp(2, 20);
+    if len <= MANY_BYTES {
+        cuts.extend((1..len).map(Cut::At));
+    } else {
+        let mut random = Random(7);
+        cuts.extend((1..=tries).chain(len - tries..len).map(Cut::At));
+        cuts.extend((0..tries).map(|_| Cut::At(random.below(len))));
+    }
+    cuts.extend((1..=tries as u64).map(Cut::Random));
+    for cut in cuts {
+        for in_place in [false, true] {
+            let way = if in_place { "receive_in_place" } else { "receive" };
+            let failed = |failure: String| format!("{way}, cut {cut:?}: {failure}");
+            Run::<S> { in_place, ..Run::default() }.run(vector, role, cut).map_err(failed)?;
+        }
+    }
+    S::try_more(vector, role)
+}
+
+/// One run of one vector in one way.
+struct Run<S> {
+    subject: Option<S>,
+    in_place: bool,
+    has_pieces: bool,
+    /// The key that the last `do request` has put into the output.
+    key: Vec<u8>,
+    /// What has come of a message, in pieces.
+    message: Option<(u8, Vec<u8>)>,
+    seen: Vec<Expected>,
+    /// How much input the steps before have had.
+    received: usize,
+    /// The output that the steps before have been compared with.
+    before: Vec<u8>,
+}
+
+impl<S> Default for Run<S> {
+    fn default() -> Self {
+        Self {
+            subject: None,
+            in_place: false,
+            has_pieces: false,
+            key: Vec::new(),
+            message: None,
+            seen: Vec::new(),
+            received: 0,
+            before: Vec::new(),
+        }
+    }
+}
+
+impl<S: Subject> Run<S> {
+    fn run(mut self, vector: &Vector, role: u32, cut: Cut) -> Result<(), String> {
+        self.has_pieces = vector.config.iter().any(|word| word == "pieces");
+        match (S::new(role, &vector.config), &vector.steps[0].doing) {
+            (Err(code), Doing::Fails(expected, Action::New)) if code == *expected => return Ok(()),
+            (Err(code), _) => return Err(format!("the connection cannot be made: {code}")),
+            (Ok(_), Doing::Fails(_, Action::New)) => return Err("the connection can be made".to_owned()),
+            (Ok(subject), _) => self.subject = Some(subject),
+        }
+        for (at, step) in vector.steps.iter().enumerate() {
+            let is_last = at + 1 == vector.steps.len();
+            let failed = |failure| format!("the step in line {}: {failure}", step.line);
+            self.step(step, role, cut, is_last).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn subject(&mut self) -> &mut S {
+        self.subject.as_mut().unwrap()
+    }
+
+    fn step(&mut self, step: &Step, role: u32, cut: Cut, is_last: bool) -> Result<(), String> {
+        match &step.doing {
+            Doing::Input(parts) => {
+                let input = self.input(parts, role);
+                self.receive(&input, cut)?;
+            }
+            Doing::Tick(now, due) => {
+                let found = self.subject().tick(*now);
+                if found != *due {
+                    return Err(format!("tick {now} returned {found} instead of {due}"));
+                }
+            }
+            Doing::Do(Action::Write(len)) => {
+                let len = len.unwrap_or(self.before.len());
+                check("the output can be written", self.subject().sent(len) >= 0)?;
+                self.before.drain(..len);
+            }
+            Doing::Do(action) => {
+                let returned = self.subject().act(action);
+                if returned < 0 {
+                    return Err(format!("the call returned {returned}"));
+                }
+                if matches!(action, Action::Receive(_) | Action::Accept(_)) {
+                    self.collect(returned, &[])?;
+                }
+            }
+            Doing::Fails(code, action) => {
+                let returned = self.subject().act(action);
+                if returned != *code {
+                    return Err(format!("the call returned {returned} instead of {code}"));
+                }
+            }
+        }
+        self.check(step, role, is_last)
+    }
+
+    fn check(&mut self, step: &Step, role: u32, is_last: bool) -> Result<(), String> {
+        let state = self.subject().state();
+        let is_alive = matches!(state, 2 | 3);
+        if is_last
+            && is_alive
+            && let Some((kind, data)) = self.message.take()
+        {
+            let name = if kind == 4 { "unfinished text" } else { "unfinished binary" };
+            self.seen.push(Expected { kind: name.to_owned(), data: Some(data) });
+        }
+        let seen = std::mem::take(&mut self.seen);
+        if !Expected::are(&step.events, &seen) {
+            return Err(format!("the events are\n    {seen:?}\n  instead of\n    {:?}", step.events));
+        }
+        if !step.out.iter().any(|out| matches!(out, Out::Later)) {
+            self.check_output(step, role)?;
+        }
+        if let Some(expected) = step.state
+            && state != expected
+        {
+            return Err(format!("the state is {state} instead of {expected}"));
+        }
+        let compare = |what: &str, found: Option<Vec<u8>>, expected: &Option<Vec<u8>>| {
+            let show = |value: &Option<Vec<u8>>| value.as_deref().map(vector::show);
+            if found == *expected {
+                return Ok(());
+            }
+            Err(format!("{what} is {:?} instead of {:?}", show(&found), show(expected)))
+        };
+        if let Some(expected) = &step.target {
+            compare("target", self.subject().target(), expected)?;
+        }
+        if let Some(expected) = &step.subprotocol {
+            compare("subprotocol", self.subject().subprotocol(), expected)?;
+        }
+        for (name, expected) in &step.fields {
+            compare(name, self.subject().field(name), expected)?;
+        }
+        Ok(())
+    }
+
+    fn check_output(&mut self, step: &Step, role: u32) -> Result<(), String> {
+        let output = self.subject().output();
+        let grown = output.strip_prefix(&self.before[..]).ok_or("the output has lost what was in it")?;
+        if matches!(step.doing, Doing::Do(Action::Request(..))) {
+            let text = String::from_utf8_lossy(grown);
+            let key = text.split_once("Sec-WebSocket-Key: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+            self.key = key.map_or_else(Vec::new, |(key, _)| key.as_bytes().to_vec());
+        }
+        check_output(role, &step.out, grown)?;
+        self.before = output;
+        Ok(())
+    }
+
+    fn receive(&mut self, input: &[u8], cut: Cut) -> Result<(), String> {
+        let start = self.received;
+        self.received += input.len();
+        let mut rest = input;
+        let mut random = Random(if let Cut::Random(seed) = cut { seed } else { 1 });
+        let most = 1 + random.below(input.len().min(40) + 1);
+        loop {
+            let at = match cut {
+                Cut::Whole => rest.len(),
+                Cut::Every(len) => len,
+                Cut::At(at) => {
+                    at.checked_sub(start + input.len() - rest.len()).filter(|&at| at > 0).unwrap_or(rest.len())
+                }
+                Cut::Random(_) => 1 + random.below(most),
+            };
+            let (piece, after) = rest.split_at(at.min(rest.len()));
+            let (in_place, mut piece) = (self.in_place, piece.to_vec());
+            let returned = self.subject().receive(&mut piece, in_place);
+            if returned < 0 {
+                return Err(format!("receiving returned {returned}"));
+            }
+            self.collect(returned, &piece)?;
+            rest = after;
+            if rest.is_empty() || self.seen.last().is_some_and(|event| event.kind.starts_with("error")) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes down the events of a call, and checks what is true of all of them.
+    fn collect(&mut self, returned: isize, input: &[u8]) -> Result<(), String> {
+        let events = self.subject().events(returned.unsigned_abs());
+        check("what is returned is the number of events", returned.unsigned_abs() == events.len())?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        let data = self.subject().data();
+        for event in events {
+            let Event { kind, flags, close_code, error, .. } = event;
+            let is_in_place = flags & IN_PLACE != 0;
+            let from = if is_in_place { input } else { &data };
+            let (start, len) = (event.offset as usize, event.length as usize);
+            let data = from.get(start..start + len).ok_or(format!("an event's data lie outside: {event:?}"))?;
+            check("the place is right", !is_in_place || self.in_place && matches!(kind, 4..=8))?;
+            check("connection is 0", event.connection == 0)?;
+            check("close_code is 0", close_code == 0 || matches!(kind, 8 | 9))?;
+            check("error is 0", (error != 0) == (kind == 9))?;
+            check(
+                "there is a sentence after an error",
+                self.subject().has_sentence() == (self.subject().state() == 5),
+            )?;
+            let place = flags & (FIRST | LAST);
+            if matches!(kind, 4 | 5) {
+                self.add_to_message(kind, place, data)?;
+                continue;
+            }
+            check("only messages are first and last", place == 0)?;
+            let name = match kind {
+                1 => "request".to_owned(),
+                2 => "http".to_owned(),
+                3 => "open".to_owned(),
+                6 => "ping".to_owned(),
+                7 => "pong".to_owned(),
+                8 => format!("close {close_code}"),
+                9 => format!("error {} {close_code}", vector::error_name(error)),
+                _ => return Err(format!("unknown event {event:?}")),
+            };
+            self.seen.push(Expected { kind: name, data: Some(data.to_vec()) });
+        }
+        Ok(())
+    }
+
+    fn add_to_message(&mut self, kind: u8, place: u8, data: &[u8]) -> Result<(), String> {
+        check("a message is whole", self.has_pieces || place == FIRST | LAST)?;
+        check("only the first piece is first", (place & FIRST != 0) == self.message.is_none())?;
+        check("a piece has bytes", !data.is_empty() || place & LAST != 0)?;
+        let (begun, message) = self.message.get_or_insert((kind, Vec::new()));
+        check("the pieces are of one kind", *begun == kind)?;
+        message.extend(data);
+        // Pieces of text are cut between characters.
+        check("text is UTF-8", kind == 5 || S::skips_utf8(self.subject()) || std::str::from_utf8(data).is_ok())?;
+        if place & LAST != 0 {
+            let data = self.message.take().map(|(_, message)| message);
+            let name = if kind == 4 { "text" } else { "binary" };
+            self.seen.push(Expected { kind: name.to_owned(), data });
+        }
+        Ok(())
+    }
+
+    fn input(&self, parts: &[Part], role: u32) -> Vec<u8> {
+        let bytes = |bytes: &Bytes| bytes.with_accept(&accept(&self.key));
+        let part = |part: &Part| match part {
+            Part::Bytes(given) => bytes(given),
+            Part::Frames(times, first, payload) => frame(role, *first, &bytes(payload)).repeat(*times),
+        };
+        parts.iter().map(part).collect::<Vec<_>>().concat()
+    }
+
+    fn input_len(&self, vector: &Vector, role: u32) -> usize {
+        let len = |step: &Step| match &step.doing {
+            Doing::Input(parts) => self.input(parts, role).len(),
+            _ => 0,
+        };
+        vector.steps.iter().map(len).sum()
+    }
+}
+
+fn check(what: &str, is_true: bool) -> Result<(), String> {
+    if is_true { Ok(()) } else { Err(format!("not true: {what}")) }
+}
+
+fn check_output(role: u32, expected: &[Out], grown: &[u8]) -> Result<(), String> {
+    let found = || vector::show(grown);
+    let mut exact: Option<Vec<u8>> = None;
+    let mut frames: Option<Vec<(u8, Vec<u8>)>> = None;
+    for out in expected {
+        match out {
+            Out::Exactly(bytes) => exact.get_or_insert_default().extend(bytes),
+            Out::Frames(times, first, payload) => {
+                let frame = (*first, payload.clone());
+                frames.get_or_insert_default().extend(vec![frame; *times]);
+            }
+            Out::Begins(bytes) if !grown.starts_with(bytes) => {
+                return Err(format!("the output {} does not begin with {}", found(), vector::show(bytes)));
+            }
+            Out::Has(bytes) if !has(grown, bytes) => {
+                return Err(format!("the output {} does not have {}", found(), vector::show(bytes)));
+            }
+            Out::Lacks(bytes) if has(grown, bytes) => {
+                return Err(format!("the output {} has {}", found(), vector::show(bytes)));
+            }
+            _ => {}
+        }
+    }
+    if let Some(frames) = frames {
+        let read = read_frames(role, grown)?;
+        return if read == frames { Ok(()) } else { Err(format!("the output has other frames: {}", found())) };
+    }
+    let exact = if expected.is_empty() { Some(Vec::new()) } else { exact };
+    match exact {
+        Some(exact) if exact != grown => {
+            Err(format!("the output has grown by {} instead of {}", found(), vector::show(&exact)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// What the peer of a connection in this role sends, with the shortest length.
+fn frame(role: u32, first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = if role == SERVER { 0x80 } else { 0 };
+    let mut frame = vec![first];
+    match payload.len() {
+        len @ 0..=125 => frame.push(mask | len as u8),
+        len @ 126..=0xFFFF => {
+            frame.push(mask | 126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            frame.push(mask | 127);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    if role == SERVER {
+        frame.extend(MASK_KEY);
+        frame.extend(payload.iter().zip(MASK_KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    } else {
+        frame.extend(payload);
+    }
+    frame
+}
+
+/// Takes apart what a connection in this role has sent: first bytes and payloads.
+fn read_frames(role: u32, mut output: &[u8]) -> Result<Vec<(u8, Vec<u8>)>, String> {
+    let mut frames = Vec::new();
+    let mut keys = Vec::new();
+    while !output.is_empty() {
+        let cut = || format!("the output ends inside a frame: {}", vector::show(output));
+        let mut take = |len: usize| {
+            let (taken, rest) = output.split_at_checked(len).ok_or_else(cut)?;
+            output = rest;
+            Ok::<_, String>(taken)
+        };
+        let head = take(2)?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte));
+        let len = match head[1] & 0x7F {
+            127 => number(take(8)?),
+            126 => number(take(2)?),
+            len => len.into(),
+        };
+        let shortest = match len {
+            0..=125 => head[1] & 0x7F == len as u8,
+            126..=0xFFFF => head[1] & 0x7F == 126,
+            _ => true,
+        };
+        check("the length of a frame has its shortest form", shortest)?;
+        check("frames of a client, and only those, are masked", (head[1] & 0x80 == 0) == (role == SERVER))?;
+        let key = if role == SERVER { vec![0; 4] } else { take(4)?.to_vec() };
+        let payload = take(len)?;
+        frames.push((head[0], payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()));
+        keys.push(key);
+    }
+    let is_fresh = role == SERVER || keys.windows(2).all(|keys| keys[0] != keys[1]);
+    check("every frame has a masking key of its own", is_fresh)?;
+    Ok(frames)
+}
+
+/// RFC 6455 section 4.2.2.
+fn accept(key: &[u8]) -> Vec<u8> {
+    let digest = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    let mut accept = vec![0; 28];
+    assert_eq!(STANDARD.encode_slice(digest, &mut accept), Ok(28));
+    accept
+}
+
+/// Numbers that a seed gives again (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+        self.0 ^= self.0 >> 29;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit.max(1)
+    }
+}

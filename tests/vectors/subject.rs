@@ -1,0 +1,416 @@
+//! A connection, as the Rust API and the C functions give it. Both answer as C does: a count, or a code below 0.
+
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+pub(crate) use wsframe::connection::Event;
+use wsframe::connection::{Config, ConfigFlag, Connection, Due, Role, Settings};
+use wsframe::error::{Error, ErrorCode};
+use wsframe::ffi;
+use wsframe::frame::Opcode;
+
+use crate::vector::{Action, Doing, Part, Vector, show};
+
+pub(crate) trait Subject: Sized {
+    const NAME: &'static str;
+
+    fn new(role: u32, config: &[String]) -> Result<Self, isize>;
+    fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize;
+    fn act(&mut self, action: &Action) -> isize;
+    fn tick(&mut self, now: u64) -> isize;
+    /// The events of the last call, which returned `count`.
+    fn events(&self, count: usize) -> Vec<Event>;
+    fn data(&self) -> Vec<u8>;
+    fn output(&mut self) -> Vec<u8>;
+    fn sent(&mut self, len: usize) -> isize;
+    fn state(&self) -> isize;
+    fn target(&self) -> Option<Vec<u8>>;
+    fn field(&self, name: &str) -> Option<Vec<u8>>;
+    fn subprotocol(&self) -> Option<Vec<u8>>;
+    /// Whether there is a sentence for the log.
+    fn has_sentence(&self) -> bool;
+    fn skips_utf8(&self) -> bool;
+
+    /// What else a vector shows.
+    fn try_more(_vector: &Vector, _role: u32) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The words of a `config` line.
+#[derive(Default)]
+struct Words {
+    flags: u32,
+    numbers: Vec<(String, u64)>,
+    subprotocols: String,
+    origins: String,
+}
+
+impl Words {
+    fn read(config: &[String]) -> Self {
+        let mut words = Self::default();
+        for word in config {
+            match word.split_once('=') {
+                None => words.flags |= flag(word) as u32,
+                Some(("subprotocols", list)) => words.subprotocols = list.to_owned(),
+                Some(("origins", list)) => words.origins = list.to_owned(),
+                Some((name, number)) => {
+                    let number = number.parse().unwrap_or_else(|_| panic!("{word}: not a number"));
+                    words.numbers.push((name.to_owned(), number));
+                }
+            }
+        }
+        words
+    }
+}
+
+fn flag(word: &str) -> ConfigFlag {
+    match word {
+        "ask" => ConfigFlag::Ask,
+        "pieces" => ConfigFlag::Pieces,
+        "manual_pong" => ConfigFlag::ManualPong,
+        "start_open" => ConfigFlag::StartOpen,
+        "accept_any_mask" => ConfigFlag::AcceptAnyMask,
+        "accept_long_lengths" => ConfigFlag::AcceptLongLengths,
+        "skip_utf8" => ConfigFlag::SkipUtf8,
+        "accept_any_close_code" => ConfigFlag::AcceptAnyCloseCode,
+        _ => panic!("unknown flag {word}"),
+    }
+}
+
+/// Sets the numbers of a config, whose fields have the same names in Rust and in C.
+macro_rules! set_numbers {
+    ($numbers:expr, $config:expr) => {
+        for (name, number) in $numbers {
+            let short = u32::try_from(*number).unwrap_or(u32::MAX);
+            match name.as_str() {
+                "max_message_len" => $config.max_message_len = *number,
+                "max_frame_len" => $config.max_frame_len = *number,
+                "max_output_len" => $config.max_output_len = *number,
+                "max_fragments" => $config.max_fragments = short,
+                "max_head_len" => $config.max_head_len = short,
+                "max_head_fields" => $config.max_head_fields = short,
+                "handshake_timeout_ms" => $config.handshake_timeout_ms = short,
+                "close_timeout_ms" => $config.close_timeout_ms = short,
+                "ping_interval_ms" => $config.ping_interval_ms = short,
+                _ => panic!("unknown field {name}"),
+            }
+        }
+    };
+}
+
+pub(crate) struct Rust {
+    connection: Connection,
+    skips_utf8: bool,
+}
+
+fn code(result: Result<usize, Error>) -> isize {
+    match result {
+        Ok(count) => count as isize,
+        Err(error) => error.code() as isize,
+    }
+}
+
+impl Subject for Rust {
+    const NAME: &'static str = "the Rust API";
+
+    fn new(role: u32, config: &[String]) -> Result<Self, isize> {
+        let words = Words::read(config);
+        let list = |list: &str| list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let mut settings = Settings { flags: words.flags, ..Settings::default() };
+        set_numbers!(&words.numbers, settings);
+        let config = Config { subprotocols: list(&words.subprotocols), origins: list(&words.origins), settings };
+        let role = if role == 0 { Role::Server } else { Role::Client };
+        let connection = Connection::new(role, &config).map_err(|error| error.code() as isize)?;
+        Ok(Self { connection, skips_utf8: settings.has(ConfigFlag::SkipUtf8) })
+    }
+
+    fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize {
+        let received = if in_place { self.connection.receive_in_place(input) } else { self.connection.receive(input) };
+        code(received.map(|()| self.connection.events().len()))
+    }
+
+    fn act(&mut self, action: &Action) -> isize {
+        let c = &mut self.connection;
+        let opcode = |number: u32| if number == 1 { Opcode::Text } else { Opcode::Binary };
+        let done = match action {
+            Action::Send(number, payload) => c.send(opcode(*number), payload),
+            Action::Piece(number, payload, last) => c.send_piece(opcode(*number), payload, *last),
+            Action::Ping(payload) => c.ping(payload),
+            Action::Pong(payload) => c.pong(payload),
+            Action::Close(code, reason) => c.close(u16::try_from(*code).unwrap(), reason),
+            Action::Request(host, target) => c.request(host, target),
+            Action::AddField(name, value) => c.add_field(name, value),
+            Action::Accept(subprotocol) => {
+                let name = str::from_utf8(subprotocol).unwrap();
+                c.accept(Some(name).filter(|name| !name.is_empty()))
+            }
+            Action::Refuse(status, body) => c.refuse(u16::try_from(*status).unwrap(), body),
+            Action::Receive(input) => c.receive(input),
+            Action::Write(_) | Action::New => panic!("no call of this kind: {action:?}"),
+        };
+        code(done.map(|()| c.events().len()))
+    }
+
+    fn tick(&mut self, now: u64) -> isize {
+        match self.connection.tick(now) {
+            Ok(Due::Close) => 0,
+            Ok(Due::In(wait)) => isize::try_from(wait).unwrap_or(isize::MAX),
+            Err(error) => error.code() as isize,
+        }
+    }
+
+    fn events(&self, _count: usize) -> Vec<Event> {
+        self.connection.events().to_vec()
+    }
+
+    fn data(&self) -> Vec<u8> {
+        self.connection.data().to_vec()
+    }
+
+    fn output(&mut self) -> Vec<u8> {
+        self.connection.output().to_vec()
+    }
+
+    fn sent(&mut self, len: usize) -> isize {
+        code(self.connection.sent(len).map(|()| 0))
+    }
+
+    fn state(&self) -> isize {
+        self.connection.state() as isize
+    }
+
+    fn target(&self) -> Option<Vec<u8>> {
+        self.connection.target().map(|target| target.as_bytes().to_vec())
+    }
+
+    fn field(&self, name: &str) -> Option<Vec<u8>> {
+        self.connection.field(name).map(<[u8]>::to_vec)
+    }
+
+    fn subprotocol(&self) -> Option<Vec<u8>> {
+        self.connection.subprotocol().map(|name| name.as_bytes().to_vec())
+    }
+
+    fn has_sentence(&self) -> bool {
+        self.connection.error().is_some()
+    }
+
+    fn skips_utf8(&self) -> bool {
+        self.skips_utf8
+    }
+}
+
+pub(crate) struct C {
+    connection: *mut ffi::wsframe_connection,
+    skips_utf8: bool,
+}
+
+impl Drop for C {
+    fn drop(&mut self) {
+        // SAFETY: from wsframe_connection_new(), and not used any more.
+        unsafe { ffi::wsframe_connection_free(self.connection) };
+    }
+}
+
+impl C {
+    /// Calls `lend` and copies what it lends.
+    fn lent(&self, lend: impl FnOnce(*const ffi::wsframe_connection, *mut *const c_void) -> isize) -> Option<Vec<u8>> {
+        let mut place = null();
+        let len = usize::try_from(lend(self.connection, &raw mut place)).expect("it can be lent");
+        if place.is_null() {
+            assert_eq!(len, 0, "a NULL pointer has a length");
+            return None;
+        }
+        // SAFETY: the function lends so many bytes until the next call.
+        Some(unsafe { std::slice::from_raw_parts(place.cast::<u8>(), len) }.to_vec())
+    }
+}
+
+/// The config that `words` describes, whose lists live as long as they.
+fn c_config(words: &Words) -> ffi::wsframe_config {
+    let mut config = ffi::wsframe_config {
+        struct_size: u32::try_from(size_of::<ffi::wsframe_config>()).unwrap(),
+        flags: words.flags,
+        max_message_len: 0,
+        max_frame_len: 0,
+        max_output_len: 0,
+        max_fragments: 0,
+        max_head_len: 0,
+        max_head_fields: 0,
+        handshake_timeout_ms: 0,
+        close_timeout_ms: 0,
+        ping_interval_ms: 0,
+        subprotocols: words.subprotocols.as_ptr().cast(),
+        subprotocols_len: words.subprotocols.len(),
+        origins: words.origins.as_ptr().cast(),
+        origins_len: words.origins.len(),
+    };
+    set_numbers!(&words.numbers, config);
+    config
+}
+
+fn parts(bytes: &[u8]) -> (*const c_void, usize) {
+    (bytes.as_ptr().cast(), bytes.len())
+}
+
+impl Subject for C {
+    const NAME: &'static str = "the C functions";
+
+    fn new(role: u32, config: &[String]) -> Result<Self, isize> {
+        let words = Words::read(config);
+        let config = c_config(&words);
+        let mut connection = null_mut();
+        // SAFETY: the config and its lists live, and the place for the handle can be written.
+        let returned = unsafe { ffi::wsframe_connection_new(role, &raw const config, &raw mut connection) };
+        if returned != 0 {
+            return Err(returned);
+        }
+        Ok(Self { connection, skips_utf8: words.flags & ConfigFlag::SkipUtf8 as u32 != 0 })
+    }
+
+    fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize {
+        let (place, len) = (input.as_mut_ptr(), input.len());
+        if in_place {
+            // SAFETY: a live handle, and bytes that can be written.
+            unsafe { ffi::wsframe_connection_receive_in_place(self.connection, place.cast(), len) }
+        } else {
+            // SAFETY: a live handle, and bytes that can be read.
+            unsafe { ffi::wsframe_connection_receive(self.connection, place.cast_const().cast(), len) }
+        }
+    }
+
+    #[allow(clippy::undocumented_unsafe_blocks, reason = "a live handle in all, and bytes that can be read")]
+    fn act(&mut self, action: &Action) -> isize {
+        let c = self.connection;
+        match action {
+            Action::Send(opcode, payload) => {
+                let (place, len) = parts(payload);
+                unsafe { ffi::wsframe_connection_send(c, *opcode, place, len) }
+            }
+            Action::Piece(opcode, payload, last) => {
+                let (place, len) = parts(payload);
+                unsafe { ffi::wsframe_connection_send_piece(c, *opcode, place, len, (*last).into()) }
+            }
+            Action::Ping(payload) => {
+                let (place, len) = parts(payload);
+                unsafe { ffi::wsframe_connection_ping(c, place, len) }
+            }
+            Action::Pong(payload) => {
+                let (place, len) = parts(payload);
+                unsafe { ffi::wsframe_connection_pong(c, place, len) }
+            }
+            Action::Close(code, reason) => {
+                let (place, len) = parts(reason);
+                unsafe { ffi::wsframe_connection_close(c, *code, place, len) }
+            }
+            Action::Request(host, target) => {
+                let ((host, host_len), (target, target_len)) = (parts(host), parts(target));
+                unsafe { ffi::wsframe_connection_request(c, host, host_len, target, target_len) }
+            }
+            Action::AddField(name, value) => {
+                let ((name, name_len), (value, value_len)) = (parts(name), parts(value));
+                unsafe { ffi::wsframe_connection_add_field(c, name, name_len, value, value_len) }
+            }
+            Action::Accept(subprotocol) => {
+                let (place, len) = parts(subprotocol);
+                unsafe { ffi::wsframe_connection_accept(c, place, len) }
+            }
+            Action::Refuse(status, body) => {
+                let (place, len) = parts(body);
+                unsafe { ffi::wsframe_connection_refuse(c, *status, place, len) }
+            }
+            Action::Receive(input) => {
+                let (place, len) = parts(input);
+                unsafe { ffi::wsframe_connection_receive(c, place, len) }
+            }
+            Action::Write(_) | Action::New => panic!("no call of this kind: {action:?}"),
+        }
+    }
+
+    fn tick(&mut self, now: u64) -> isize {
+        // SAFETY: a live handle.
+        unsafe { ffi::wsframe_connection_tick(self.connection, now) }
+    }
+
+    fn events(&self, count: usize) -> Vec<Event> {
+        // SAFETY: a live handle.
+        let events = unsafe { ffi::wsframe_connection_events(self.connection) };
+        assert!(!events.is_null(), "no events are lent");
+        // SAFETY: the last call has said that there are so many, and none has followed it.
+        unsafe { std::slice::from_raw_parts(events, count) }.to_vec()
+    }
+
+    fn data(&self) -> Vec<u8> {
+        // SAFETY: a live handle, and a pointer that can be written.
+        self.lent(|c, place| unsafe { ffi::wsframe_connection_data(c, place) }).unwrap_or_default()
+    }
+
+    fn output(&mut self) -> Vec<u8> {
+        // SAFETY: a live handle, and a pointer that can be written.
+        self.lent(|c, place| unsafe { ffi::wsframe_connection_output(c, place) }).unwrap_or_default()
+    }
+
+    fn sent(&mut self, len: usize) -> isize {
+        // SAFETY: a live handle.
+        unsafe { ffi::wsframe_connection_sent(self.connection, len) }
+    }
+
+    fn state(&self) -> isize {
+        // SAFETY: a live handle.
+        unsafe { ffi::wsframe_connection_state(self.connection) }
+    }
+
+    fn target(&self) -> Option<Vec<u8>> {
+        // SAFETY: a live handle, and a pointer that can be written.
+        self.lent(|c, place| unsafe { ffi::wsframe_connection_target(c, place) })
+    }
+
+    fn field(&self, name: &str) -> Option<Vec<u8>> {
+        let (name, len) = parts(name.as_bytes());
+        // SAFETY: a live handle, a name with its length, and a pointer that can be written.
+        self.lent(|c, place| unsafe { ffi::wsframe_connection_field(c, name, len, place) })
+    }
+
+    fn subprotocol(&self) -> Option<Vec<u8>> {
+        // SAFETY: a live handle, and a pointer that can be written.
+        self.lent(|c, place| unsafe { ffi::wsframe_connection_subprotocol(c, place) })
+    }
+
+    fn has_sentence(&self) -> bool {
+        // SAFETY: a live handle.
+        !unsafe { ffi::wsframe_connection_error(self.connection) }.is_null()
+    }
+
+    fn skips_utf8(&self) -> bool {
+        self.skips_utf8
+    }
+
+    /// Hosts that have read the head themselves get the same answer from wsframe_handshake_answer().
+    fn try_more(vector: &Vector, role: u32) -> Result<(), String> {
+        let words = Words::read(&vector.config);
+        let Doing::Input(input) = &vector.steps[0].doing else { return Ok(()) };
+        let input =
+            input.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.with_accept(b"") } else { Vec::new() });
+        let mut input = input.collect::<Vec<_>>().concat();
+        let blank_line = input.windows(4).position(|window| window == b"\r\n\r\n");
+        let is_opened_later = words.flags & (ConfigFlag::StartOpen as u32 | ConfigFlag::Ask as u32) != 0;
+        if role != 0 || is_opened_later || blank_line != input.len().checked_sub(4) {
+            return Ok(());
+        }
+        let mut subject = Self::new(role, &vector.config).map_err(|code| format!("no connection: {code}"))?;
+        let events = subject.receive(&mut input, false);
+        let expected = if events == 0 { Err(ErrorCode::Handshake as isize) } else { Ok(subject.output()) };
+        let (config, mut out) = (c_config(&words), vec![0_u8; 2000]);
+        let (place, cap) = (out.as_mut_ptr().cast(), out.len());
+        let (head, len) = parts(&input);
+        // SAFETY: the head, the config with its lists and the output live, and have their lengths.
+        let returned = unsafe { ffi::wsframe_handshake_answer(head, len, &raw const config, place, cap) };
+        let answer = usize::try_from(returned).map(|len| out[..len].to_vec()).map_err(|_| returned);
+        if answer == expected {
+            return Ok(());
+        }
+        let answer = answer.as_deref().map(show);
+        Err(format!("wsframe_handshake_answer says {answer:?} instead of {:?}", expected.as_deref().map(show)))
+    }
+}
