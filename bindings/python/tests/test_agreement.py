@@ -2,12 +2,26 @@
 
 import ctypes
 import re
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 import wsframe
-from wsframe import Frame, Opcode, ProtocolError, UsageError, _ffi, errors, frame
+from wsframe import (
+    Config,
+    EventKind,
+    Frame,
+    Opcode,
+    ProtocolError,
+    State,
+    UsageError,
+    _ffi,
+    connection,
+    errors,
+    frame,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = (ROOT / "include" / "wsframe.h").read_text()
@@ -25,6 +39,26 @@ C_TYPES = {
     "const void *": ctypes.c_void_p,
     "struct wsframe_header *": ctypes.POINTER(_ffi.wsframe_header),
     "const struct wsframe_header *": ctypes.POINTER(_ffi.wsframe_header),
+    "const struct wsframe_config *": ctypes.POINTER(_ffi.wsframe_config),
+    "struct wsframe_connection *": ctypes.c_void_p,
+    "const struct wsframe_connection *": ctypes.c_void_p,
+    "struct wsframe_connection **": ctypes.POINTER(ctypes.c_void_p),
+    # What the library lends: a slice of these is a bytes object.
+    "const void **": ctypes.POINTER(ctypes.POINTER(ctypes.c_char)),
+    "const struct wsframe_event *": ctypes.POINTER(ctypes.c_char),
+    "void": None,
+}
+
+
+FIELD_TYPES = {
+    "uint8_t": ctypes.c_uint8,
+    "uint16_t": ctypes.c_uint16,
+    "int32_t": ctypes.c_int32,
+    "uint32_t": ctypes.c_uint32,
+    "uint64_t": ctypes.c_uint64,
+    "size_t": ctypes.c_size_t,
+    # In a config, where a bytes object has to live as long as the record.
+    "const void *": ctypes.c_char_p,
 }
 
 
@@ -44,13 +78,36 @@ def test_the_table_declares_what_the_header_declares():
     assert {name: (returned, taken) for name, returned, taken in _ffi.TABLE} == declared
 
 
-def test_the_record_has_the_fields_of_the_header():
-    record = re.search(r"typedef struct wsframe_header \{(.*?)\}", DECLARATIONS, re.DOTALL).group(1)
-    fields = re.findall(r"uint(\d+)_t (\w+)(?:\[(\d+)\])?;", record)
-    assert [(name, int(bits) // 8 * int(count or 1)) for bits, name, count in fields] == [
-        (name, ctypes.sizeof(kind)) for name, kind in _ffi.wsframe_header._fields_
+@pytest.mark.parametrize(
+    ("record", "size"), [(_ffi.wsframe_header, 16), (_ffi.wsframe_event, 32), (_ffi.wsframe_config, None)]
+)
+def test_the_records_have_the_fields_of_the_header(record, size):
+    declared = re.search(rf"typedef struct {record.__name__} \{{(.*?)\}}", DECLARATIONS, re.DOTALL).group(1)
+    fields = re.findall(r"([\w ]+?(?: \*| ))(\w+)(?:\[(\d+)\])?;", declared)
+    assert [(name, FIELD_TYPES[kind.strip()], int(count or 1)) for kind, name, count in fields] == [
+        (
+            name,
+            getattr(kind, "_type_", kind) if isinstance(kind, type(ctypes.c_uint8 * 4)) else kind,
+            getattr(kind, "_length_", 1),
+        )
+        for name, kind in record._fields_
     ]
-    assert ctypes.sizeof(_ffi.wsframe_header) == 16
+    if size:
+        assert ctypes.sizeof(record) == size
+
+
+def test_events_are_read_as_their_record_says():
+    event = _ffi.wsframe_event(1, 2**64 - 2, 2**64 - 3, 2**16 - 4, 250, 249, -5)
+    assert _ffi.EVENT.unpack(bytes(event)) == (2**64 - 2, 2**64 - 3, 2**16 - 4, 250, 249, -5)
+    assert _ffi.EVENT.size == ctypes.sizeof(event) == 32
+
+
+def test_undeclared_functions_return_what_declared_ones_do():
+    table = {name: returned for name, returned, _ in _ffi.TABLE}
+    for name in ("receive", "events", "data", "output", "sent", "send", "tick", "state"):
+        function = getattr(_ffi, name)
+        assert function.restype is table["wsframe_connection_" + name]
+        assert function.argtypes is None
 
 
 def constants(prefix: str) -> dict:
@@ -65,9 +122,31 @@ def test_opcodes_and_flags_have_the_numbers_of_the_header():
     assert {**flags, "MASK": frame._MASK} == constants("HEADER_")
 
 
+def test_states_and_kinds_of_events_have_the_numbers_of_the_header():
+    assert {state.name: state.value for state in State} == constants("STATE_")
+    flags = {"FIRST": connection._FIRST, "LAST": connection._LAST, "IN_PLACE": 4}
+    assert {**{kind.name: kind.value for kind in EventKind}, **flags} == constants("EVENT_")
+    assert constants("ROLE_") == {"SERVER": connection._SERVER, "CLIENT": connection._CLIENT}
+    assert (connection._TEXT, connection._BINARY) == (Opcode.TEXT, Opcode.BINARY)
+
+
+def test_a_config_has_what_the_header_has():
+    flags = {name.lower(): number for name, number in constants("CONFIG_").items()}
+    assert flags == connection._FLAGS
+    fields = {name for name, _ in _ffi.wsframe_config._fields_}
+    lists = {name for name in fields if name + "_len" in fields}
+    assert lists == set(connection._LISTS)
+    numbers = fields - lists - {name + "_len" for name in lists} - {"struct_size", "flags"}
+    assert set(Config.__annotations__) == set(flags) | lists | numbers
+
+
 def test_every_error_of_the_header_is_the_right_exception():
     numbers = constants("ERROR_")
-    assert (numbers["ARGUMENT"], numbers["HANDSHAKE"]) == (errors.ARGUMENT, errors.HANDSHAKE)
+    assert (numbers["ARGUMENT"], numbers["STATE"], numbers["HANDSHAKE"]) == (
+        errors.ARGUMENT,
+        errors.STATE,
+        errors.HANDSHAKE,
+    )
     close_codes = {"HANDSHAKE": 0, "PROTOCOL": 1002, "UTF8": 1007, "TOO_BIG": 1009, "POLICY": 1008}
     for name, number in numbers.items():
         with pytest.raises((ProtocolError, UsageError)) as caught:
@@ -96,8 +175,43 @@ def test_everything_public_says_what_it_does():
                 assert value.__doc__, f"{name}.{member}"
 
 
-def test_the_example_of_the_readme_runs():
-    readme = (ROOT / "bindings" / "python" / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+README = (ROOT / "bindings" / "python" / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_frames_of_the_readme():
+    (example,) = (example for example in EXAMPLES if "Frame" in example)
     assert "assert" in example
     exec(example, {})
+
+
+def test_the_loop_of_the_readme():
+    (example,) = (example for example in EXAMPLES if "Connection" in example)
+    names = {}
+    exec(example, names)
+    here, there = socket.socketpair()
+    serving = threading.Thread(target=names["serve"], args=(there,))
+    serving.start()
+    here.settimeout(10)
+    with here, wsframe.Connection.client() as client:
+        client.request("localhost", "/")
+        received = []
+        while client.state is not State.CLOSED:
+            output = client.output()
+            here.sendall(output)
+            client.sent(len(output))
+            for event in client.receive(here.recv(65_536)):
+                received.append(event)
+                if event.kind is EventKind.OPEN:
+                    client.send("héllo")
+                    client.send(b"\xff")
+                elif event.kind is EventKind.BINARY:
+                    client.close(1000)
+        assert here.recv(1) == b"", "the server closes TCP first"
+    serving.join(10)
+    assert not serving.is_alive()
+    assert [(event.kind, event.close_code, event.data) for event in received[1:]] == [
+        (EventKind.TEXT, 0, "héllo".encode()),
+        (EventKind.BINARY, 0, b"\xff"),
+        (EventKind.CLOSE, 1000, b""),
+    ]

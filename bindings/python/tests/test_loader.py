@@ -26,7 +26,26 @@ ptrdiff_t wsframe_header_parse(const void *in, size_t in_len, wsframe_header *he
     *header = (wsframe_header)STUB_RECORD;
     return 6;
 }
+ptrdiff_t wsframe_connection_new(uint32_t role, const wsframe_config *config, wsframe_connection **made) {
+    *made = (wsframe_connection *)(uintptr_t)config->STUB_FIELD;
+    return 0;
+}
+ptrdiff_t wsframe_connection_receive(wsframe_connection *connection, const void *in, size_t in_len) {
+    return connection && in && in_len ? 2 : -1;
+}
+static const wsframe_event events[] = {{0, 0, 1, 0, STUB_KIND, 0, 0}, {0, 0, 0, 1002, 9, 0, -33}};
+const wsframe_event *wsframe_connection_events(const wsframe_connection *connection) {
+    return events;
+}
+ptrdiff_t wsframe_connection_tick(wsframe_connection *connection, uint64_t now_ms) {
+    return (ptrdiff_t)connection;
+}
 """
+DEFINED = (
+    "version",
+    "header_parse",
+    *("connection_" + verb for verb in ("new", "receive", "events", "tick")),
+)
 RIGHT_RECORD = "{5, 1, 0x81, 6, 0, {0x37, 0xfa, 0x21, 0x3d}}"
 SWAPPED_RECORD = "{5, 0x81, 1, 6, 0, {0x37, 0xfa, 0x21, 0x3d}}"
 
@@ -48,8 +67,8 @@ def imported(library=None, package=PACKAGE, **environment):
 def compiled(tmp_path):
     """Returns a function that compiles a library to load."""
 
-    def compile_stub(version=VERSION_NUMBER, record=RIGHT_RECORD, without=(), name="stub.so"):
-        missing = {"wsframe_version", "wsframe_header_parse", *without}
+    def compile_stub(name="stub.so", version=VERSION_NUMBER, without=(), **changed):
+        missing = {"wsframe_" + function for function in DEFINED} | set(without)
         others = (
             f"int {function}(void) {{ return 0; }}\n"
             for function, *_ in _ffi.TABLE
@@ -58,9 +77,12 @@ def compiled(tmp_path):
         (tmp_path / "others.c").write_text("".join(others))
         (tmp_path / "stub.c").write_text(STUB)
         library = tmp_path / name
-        defined = (f"-I{ROOT / 'include'}", f"-DSTUB_VERSION={version}", f"-DSTUB_RECORD={record}")
+        stub = {"record": RIGHT_RECORD, "field": "close_timeout_ms", "kind": 6, "version": version, **changed}
+        defined = [f"-DSTUB_{key.upper()}={value}" for key, value in stub.items()]
         sources = (tmp_path / "stub.c", tmp_path / "others.c")
-        subprocess.run(["cc", "-shared", "-fPIC", *defined, *sources, "-o", library], check=True)
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", f"-I{ROOT / 'include'}", *defined, *sources, "-o", library], check=True
+        )
         return library
 
     return compile_stub
@@ -80,13 +102,13 @@ def test_a_library_that_fits_is_loaded(compiled):
 
 
 def test_a_later_library_of_the_same_major_version_is_loaded(compiled):
-    good, said = imported(compiled(VERSION_NUMBER + 1))
+    good, said = imported(compiled(version=VERSION_NUMBER + 1))
     assert good, said
 
 
 @pytest.mark.parametrize("version", [VERSION_NUMBER - 1, VERSION_NUMBER + 0x10000, 0xFFFF0000])
 def test_an_older_library_and_another_major_version_are_refused(compiled, version):
-    library = compiled(version)
+    library = compiled(version=version)
     good, said = imported(library)
     assert not good
     found = f"{version >> 16}.{version >> 8 & 0xFF}.{version & 0xFF}"
@@ -102,6 +124,20 @@ def test_a_library_with_another_record_is_refused(compiled):
     good, said = imported(library)
     assert not good
     assert f"{library}: this library lays out the record wsframe_header differently" in said
+
+
+@pytest.mark.parametrize("changed", [{"field": "ping_interval_ms"}, {"kind": 5}])
+def test_a_library_with_another_config_or_event_is_refused(compiled, changed):
+    library = compiled(**changed)
+    good, said = imported(library)
+    assert not good
+    assert f"{library}: this library lays out the records wsframe_config or wsframe_event differently" in said
+
+
+def test_a_library_that_makes_no_events_is_refused(compiled):
+    good, said = imported(compiled(field="origins_len"))
+    assert not good
+    assert "has the events []" in said
 
 
 def test_a_library_that_lacks_a_function_is_refused(compiled):

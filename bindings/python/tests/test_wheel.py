@@ -59,7 +59,9 @@ def test_the_wheel_holds_the_package_and_the_library(wheel):
         metadata = archive.read(f"wsframe-{VERSION}.dist-info/METADATA").decode()
     assert {file for file in files if ".dist-info/" not in file} == {
         "wsframe/__init__.py",
+        "wsframe/_arguments.py",
         "wsframe/_ffi.py",
+        "wsframe/connection.py",
         "wsframe/errors.py",
         "wsframe/frame.py",
         "wsframe/libwsframe.so",

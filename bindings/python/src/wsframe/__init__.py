@@ -1,7 +1,17 @@
 """
-WebSocket frames (RFC 6455) on libwsframe.
+WebSocket (RFC 6455) on libwsframe.
 
-A server that has received bytes from a client, after the opening handshake, does this with them:
+Connection does all of the protocol and no I/O: bytes that were read go in, bytes to be written come out.
+
+    with Connection.server() as connection:
+        ...
+        for event in connection.receive(tcp.recv(65536)):
+            if event.kind is EventKind.TEXT:
+                connection.send(event.text)
+        ...
+
+Frame is for those who have a parser, or want to see how it is done. A server that has received bytes from a
+client, after the opening handshake, does this with them:
 
     header = Frame.parse(data)
     if header is None or len(data) < header.header_len + header.payload_len:
@@ -10,15 +20,30 @@ A server that has received bytes from a client, after the opening handshake, doe
     payload = Frame.unmask(data[header.header_len : end], header.mask_key)
     client.sendall(Frame.build(Frame.FIN | Opcode.TEXT, b"hello"))
 
-What the peer did wrong is raised as ProtocolError, with the close code to send; what the program did wrong as
-UsageError. Everything may be used from any thread at any time.
+What the peer did wrong is raised as ProtocolError, with the close code to send, or is an event of the
+connection; what the program did wrong is raised as UsageError. A connection may be used from one thread at a
+time, everything else from any thread at any time.
 """
 
 from wsframe import _ffi
+from wsframe.connection import Config, Connection, Event, EventKind, State, answer_handshake
 from wsframe.errors import ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
 
-__all__ = ["Frame", "Header", "Opcode", "ProtocolError", "UsageError", "version"]
+__all__ = [
+    "Config",
+    "Connection",
+    "Event",
+    "EventKind",
+    "Frame",
+    "Header",
+    "Opcode",
+    "ProtocolError",
+    "State",
+    "UsageError",
+    "answer_handshake",
+    "version",
+]
 
 
 def version() -> str:

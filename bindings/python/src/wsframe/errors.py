@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from wsframe._ffi import lib
 
-# WSFRAME_ERROR_ARGUMENT, and WSFRAME_ERROR_HANDSHAKE: from there down the peer is to blame.
+# WSFRAME_ERROR_ARGUMENT, _STATE, and _HANDSHAKE: from there down the peer is to blame.
 ARGUMENT = -1
+STATE = -2
 HANDSHAKE = -32
 
 
@@ -34,7 +35,9 @@ class UsageError(Exception):
     """
     The call was wrong, whatever the peer did: mend the program.
 
-    str() of it says what was wrong. code is the WSFRAME_ERROR_* number, for nearly all of them -1, ARGUMENT.
+    str() of it says what was wrong. code is the WSFRAME_ERROR_* number: -1 ARGUMENT for nearly all of them,
+    -2 STATE if a connection cannot do this now, -3 SPACE if too much output waits, and rarely -4 MEMORY, -5
+    INTERNAL, -6 IO.
 
     An argument of a wrong type is a TypeError, as everywhere in Python.
     """

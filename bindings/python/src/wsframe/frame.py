@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import enum
 import sys
-from operator import index
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
+from wsframe._arguments import Buffer, integer, octets
 from wsframe._ffi import lib, new_bytes, wsframe_header
 from wsframe.errors import UsageError, checked
-
-Buffer = Union[bytes, bytearray, memoryview]
 
 _MASK = 0x01  # WSFRAME_HEADER_MASK
 _HEADER_LEN_MAX = 14
@@ -85,8 +83,8 @@ class Header(NamedTuple):
             | (_MASK if self.masked else 0)
         )
         record = wsframe_header(
-            payload_len=_integer("payload_len", self.payload_len, 2**64 - 1),
-            opcode=_integer("opcode", self.opcode, 0xFF),
+            payload_len=integer("payload_len", self.payload_len, 2**64 - 1),
+            opcode=integer("opcode", self.opcode, 0xFF),
             flags=flags,
             mask_key=(0, 0, 0, 0) if self.mask_key is None else tuple(_key(self.mask_key)),
         )
@@ -125,7 +123,7 @@ class Frame:
         ProtocolError with code -32: key is not the base64 of 16 bytes. Answer with HTTP status 400.
         """
         # A lone surrogate, which UTF-8 cannot express, becomes a question mark, which is not base64 either.
-        key = key.encode("utf-8", "replace") if isinstance(key, str) else _bytes(key)
+        key = key.encode("utf-8", "replace") if isinstance(key, str) else octets(key)
         answer: bytes = new_bytes(None, _ACCEPT_KEY_LEN)
         checked(lib.wsframe_accept_key(key, len(key), answer, len(answer)))
         return answer.decode("ascii")
@@ -170,7 +168,7 @@ class Frame:
 
         UsageError: key does not have four bytes, or offset is below 0 or above sys.maxsize.
         """
-        data, key, offset = _bytes(data), _key(key), _integer("offset", offset, sys.maxsize)
+        data, key, offset = octets(data), _key(key), integer("offset", offset, sys.maxsize)
         out: bytes = new_bytes(None, len(data))
         checked(lib.wsframe_unmask_copy(data, len(data), key, offset, out))
         return out
@@ -187,7 +185,7 @@ class Frame:
         UsageError: first_byte is not 0 to 255 or has a reserved opcode, or a control frame has no FIN or a
         payload of more than 125 bytes (RFC 6455 section 5.5).
         """
-        first_byte, payload = _integer("first_byte", first_byte, 0xFF), _bytes(payload)
+        first_byte, payload = integer("first_byte", first_byte, 0xFF), octets(payload)
         frame: bytes = new_bytes(None, checked(lib.wsframe_frame_size(len(payload))))
         checked(lib.wsframe_frame_build(first_byte, payload, len(payload), frame, len(frame)))
         return frame
@@ -204,17 +202,8 @@ class Frame:
 
         ProtocolError with close code 1007: no further bytes can make data valid.
         """
-        data = _bytes(data)
+        data = octets(data)
         return checked(lib.wsframe_utf8_check(data, len(data)))
-
-
-# ctypes takes an int or a str for an address and cuts an integer to the width of its C type. So everything
-# goes through one of these first.
-
-
-def _bytes(data: Buffer) -> bytes:
-    """Returns data itself if it is bytes, and otherwise a copy that is."""
-    return data if type(data) is bytes else bytes(memoryview(data))
 
 
 def _header_at(data: Buffer, offset: int) -> bytes:
@@ -224,23 +213,15 @@ def _header_at(data: Buffer, offset: int) -> bytes:
     else:
         # Closed here, because an exception would keep the view, and the view a bytearray from being resized.
         with memoryview(data) as view:
-            octets = view if view.ndim == view.itemsize == 1 else view.tobytes()
-            size, start = view.nbytes, bytes(octets[offset : offset + _HEADER_LEN_MAX])
-    _integer("offset", offset, size)
+            flat = view if view.ndim == view.itemsize == 1 else view.tobytes()
+            size, start = view.nbytes, bytes(flat[offset : offset + _HEADER_LEN_MAX])
+    integer("offset", offset, size)
     return start
 
 
 def _key(key: Buffer) -> bytes:
     """Returns the four bytes of a masking key."""
-    key = _bytes(key)
+    key = octets(key)
     if len(key) != 4:
         raise UsageError(f"a masking key has 4 bytes, not {len(key)} (RFC 6455 section 5.3)")
     return key
-
-
-def _integer(name: str, value: int, most: int) -> int:
-    """Returns value as an integer from 0 to most."""
-    value = index(value)
-    if not 0 <= value <= most:
-        raise UsageError(f"{name} is {value}, but must be 0 to {most}")
-    return value

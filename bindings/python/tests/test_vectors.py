@@ -1,0 +1,423 @@
+"""The vectors in tests/vectors, which README.md there explains, over the connections of Python."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from wsframe import Connection, EventKind, Frame, State, UsageError
+
+FOLDER = Path(__file__).resolve().parents[3] / "tests" / "vectors"
+MASK_KEY = b"\x37\xfa\x21\x3d"
+SEEDS = range(10)
+CODES = {
+    "ARGUMENT": -1,
+    "STATE": -2,
+    "SPACE": -3,
+    "HANDSHAKE": -32,
+    "PROTOCOL": -33,
+    "UTF8": -34,
+    "TOO_BIG": -35,
+    "POLICY": -36,
+}
+CODE_NAMES = {number: name for name, number in CODES.items()}
+DUE = {"close": 0, "never": None}
+WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
+ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\", '"': b'"'}
+
+
+class Step:
+    """Something that is done, and the lines that say what must be true afterwards."""
+
+    def __init__(self, line, doing):
+        self.line = line
+        self.doing = doing
+        self.expected = []
+
+    def all(self, *keys):
+        """The words of the lines with one of these keys."""
+        return [(key, words) for key, words in self.expected if key in keys]
+
+    def one(self, key):
+        found = self.all(key)
+        assert len(found) <= 1, f"line {self.line}: {key} stands there twice"
+        return found[0][1] if found else None
+
+
+class Vector:
+    def __init__(self, file, line, name):
+        self.place = f"tests/vectors/{file}:{line}"
+        self.name = name
+        self.roles = ()
+        self.config = {}
+        self.steps = []
+
+    def add(self, line, key, value):
+        words = WORDS.findall(value)
+        if key == "role":
+            self.roles = {"both": ("server", "client")}.get(value, (value,))
+        elif key == "config":
+            self.config = dict(config_word(word) for word in words)
+        elif key in ("in", "frame"):
+            last = self.steps[-1] if self.steps else None
+            if last is None or last.doing[0] != "input" or last.expected:
+                last = Step(line, ("input", []))
+                self.steps.append(last)
+            last.doing[1].append((key, words))
+        elif key in ("do", "fails", "tick"):
+            self.steps.append(Step(line, (key, words)))
+        elif key != "rule":
+            known = ("event", "out", "state", "target", "field", "subprotocol")
+            assert key.startswith("out-") or key in known, f"{self.place}: unknown key {key} in line {line}"
+            self.steps[-1].expected.append((key, words))
+
+
+def read_vectors():
+    vectors = []
+    for path in sorted(FOLDER.glob("*.txt")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if not line or line.startswith("#"):
+                continue
+            key, _, value = line.partition(" ")
+            if key == "vector":
+                vectors.append(Vector(path.name, number, value.strip()))
+            else:
+                vectors[-1].add(number, key, value.strip())
+    return vectors
+
+
+def config_word(word):
+    name, _, value = word.partition("=")
+    if name in ("subprotocols", "origins"):
+        return name, value.split(",")
+    return name, int(value) if value else True
+
+
+def octets(words, accept=b""):
+    """The bytes that words stand for."""
+    found, times = b"", 1
+    for word in words:
+        if word.startswith("x"):
+            times = int(word[1:])
+            continue
+        if word == "{accept}":
+            part = accept
+        elif word.startswith('"'):
+            part = unescaped(word[1:-1])
+        else:
+            part = bytes.fromhex(word)
+        found, times = found + part * times, 1
+    return found
+
+
+def unescaped(text):
+    pieces = re.split(r"\\(x..|.)", text)
+    for at, piece in enumerate(pieces):
+        if at % 2:
+            pieces[at] = bytes.fromhex(piece[1:]) if len(piece) == 3 else ESCAPES[piece]
+        else:
+            pieces[at] = piece.encode()
+    return b"".join(pieces)
+
+
+def text(data):
+    """Bytes as a str that the binding makes the same bytes of."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def repeated(words):
+    """A count at the start of a line, 1 if there is none, and the other words."""
+    return (int(words[0][1:]), words[1:]) if words and words[0].startswith("x") else (1, words)
+
+
+def frame(role, first_byte, payload):
+    """A frame of the peer of a connection in this role, with the shortest length."""
+    size = len(payload)
+    mask = 0x80 if role == "server" else 0
+    if size < 126:
+        head = bytes([first_byte, mask | size])
+    elif size < 65_536:
+        head = bytes([first_byte, mask | 126]) + size.to_bytes(2, "big")
+    else:
+        head = bytes([first_byte, mask | 127]) + size.to_bytes(8, "big")
+    return head + (MASK_KEY + Frame.unmask(payload, MASK_KEY) if mask else payload)
+
+
+def read_frames(role, output):
+    """First bytes and payloads of the frames of a connection in this role."""
+    frames, keys = [], []
+    while output:
+        header = Frame.parse(output)
+        assert header is not None, f"the output ends inside a header: {output!r}"
+        assert header.masked == (role == "client")
+        end = header.header_len + header.payload_len
+        assert end <= len(output), f"the output ends inside a frame: {output!r}"
+        payload = output[header.header_len : end]
+        frames.append((output[0], Frame.unmask(payload, header.mask_key) if header.masked else payload))
+        keys.append(header.mask_key)
+        output = output[end:]
+    if role == "client":
+        assert all(key != other for key, other in zip(keys, keys[1:])), "a masking key of its own for each"
+    return frames
+
+
+class Run:
+    """One run of a vector, with its input cut in one way."""
+
+    def __init__(self, vector, role, cut):
+        self.vector = vector
+        self.role = role
+        self.cut = cut
+        self.connection = None
+        self.accept_key = b""
+        self.message = None  # what has come of a message in pieces: its kind and its data
+        self.seen = []
+        self.received = 0
+        self.before = b""  # the output that the steps before were compared with
+
+    def run(self):
+        make = getattr(Connection, self.role)
+        kind, words = self.vector.steps[0].doing
+        if kind == "fails" and words[1:] == ["new"]:
+            with pytest.raises(UsageError) as caught:
+                make(**self.vector.config)
+            assert caught.value.code == CODES[words[0]]
+            return
+        with make(**self.vector.config) as self.connection:
+            for step in self.vector.steps:
+                try:
+                    self.step(step)
+                except (AssertionError, UsageError) as error:
+                    raise AssertionError(f"the step in line {step.line}: {error}") from error
+
+    def step(self, step):
+        kind, words = step.doing
+        if kind == "input":
+            self.receive(b"".join(self.input_of(*part) for part in words))
+        elif kind == "tick":
+            now, due = words
+            due = DUE[due] if due in DUE else int(due)
+            assert self.connection.tick(int(now)) == due
+        elif kind == "do":
+            self.act(words)
+        else:
+            with pytest.raises(UsageError) as caught:
+                self.act(words[1:])
+            assert caught.value.code == CODES[words[0]]
+        self.check(step)
+
+    def input_of(self, key, words):
+        if key == "in":
+            return octets(words, self.accept_key)
+        times, (first, *payload) = repeated(words)
+        return frame(self.role, int(first, 16), octets(payload, self.accept_key)) * times
+
+    def receive(self, data):
+        start, self.received = self.received, self.received + len(data)
+        for piece in self.cut(start, data):
+            if not self.collect(self.connection.receive(piece)):
+                break
+
+    def act(self, words):
+        verb, *words = words
+        connection = self.connection
+        if verb in ("send", "piece", "last"):
+            message = octets(words[1:])
+            message = text(message) if words[0] == "text" else message
+            if verb == "send":
+                connection.send(message)
+            else:
+                connection.send_piece(message, verb == "last")
+        elif verb in ("ping", "pong"):
+            getattr(connection, verb)(octets(words))
+        elif verb == "close":
+            connection.close(int(words[0]), text(octets(words[1:])))
+        elif verb == "refuse":
+            connection.refuse(int(words[0]), octets(words[1:]))
+        elif verb in ("request", "add_field"):
+            getattr(connection, verb)(*(text(octets([word])) for word in words))
+        elif verb == "accept":
+            self.collect(connection.accept(text(octets(words)) or None))
+        elif verb == "receive":
+            self.collect(connection.receive(octets(words)))
+        else:
+            assert verb == "write"
+            size = int(words[0]) if words else len(self.before)
+            connection.sent(size)
+            self.before = self.before[size:]
+
+    def collect(self, events):
+        """Takes events over; returns whether more may be received."""
+        for event in events:
+            assert event.close_code == 0 or event.kind in (EventKind.CLOSE, EventKind.ERROR)
+            assert (event.error != 0) == (event.kind is EventKind.ERROR)
+            if event.kind in (EventKind.TEXT, EventKind.BINARY):
+                self.add_to_message(event)
+                continue
+            assert event.flags == 0
+            name = event.kind.name.lower()
+            if event.kind is EventKind.CLOSE:
+                name += f" {event.close_code}"
+            elif event.kind is EventKind.ERROR:
+                name += f" {CODE_NAMES[event.error]} {event.close_code}"
+            self.seen.append((name, event.data))
+        has_failed = any(event.kind is EventKind.ERROR for event in events)
+        assert has_failed == (self.connection.error is not None)
+        return not has_failed
+
+    def add_to_message(self, event):
+        assert self.vector.config.get("pieces") or (event.is_first and event.is_last)
+        assert event.is_first == (self.message is None)
+        assert event.data or event.is_last
+        kind, begun = self.message or (event.kind, b"")
+        assert kind is event.kind
+        if kind is EventKind.TEXT and not self.vector.config.get("skip_utf8"):
+            assert event.text.encode() == event.data
+        self.message = kind, begun + event.data
+        if event.is_last:
+            self.seen.append((kind.name.lower(), self.message[1]))
+            self.message = None
+
+    def check(self, step):
+        state = self.connection.state
+        is_last = step is self.vector.steps[-1]
+        if is_last and self.message and state in (State.OPEN, State.CLOSING):
+            kind, data = self.message
+            self.seen.append((f"unfinished {kind.name.lower()}", data))
+        expected = [event for _, words in step.all("event") for event in expected_events(words)]
+        seen, self.seen = self.seen, []
+        assert [name for name, _ in seen] == [name for name, _ in expected], shortened(seen)
+        for (name, data), (_, wanted) in zip(seen, expected):
+            assert wanted is None or data == wanted, name
+        if step.one("state"):
+            assert state.name.lower() == step.one("state")[0]
+        if ("out", ["later"]) not in step.expected:
+            self.check_output(step)
+        for key in ("target", "subprotocol"):
+            words = step.one(key)
+            if words is not None:
+                assert getattr(self.connection, key) == value_of(words), key
+        for _, (name, *words) in step.all("field"):
+            assert self.connection.field(name) == value_of(words), name
+
+    def check_output(self, step):
+        output = self.connection.output()
+        assert output.startswith(self.before), "the output has lost what was in it"
+        grown, self.before = output[len(self.before) :], output
+        if step.doing[0] == "do" and step.doing[1][0] == "request":
+            key = re.search(rb"\r\nSec-WebSocket-Key: (.*?)\r\n", grown)
+            self.accept_key = Frame.accept_key(key.group(1)).encode()
+        lines = step.all("out", "out-frame", "out-begins", "out-has", "out-lacks")
+        frames = []
+        for key, words in lines:
+            if key == "out-frame":
+                times, (first, *payload) = repeated(words)
+                frames += [(int(first, 16), octets(payload))] * times
+                continue
+            found = octets(words)
+            assert key != "out-begins" or grown.startswith(found), shortened(grown)
+            assert key != "out-has" or found in grown, shortened(grown)
+            assert key != "out-lacks" or found not in grown, shortened(grown)
+        if frames:
+            assert read_frames(self.role, grown) == frames
+        elif not lines or step.all("out"):
+            assert grown == b"".join(octets(words) for _, words in step.all("out"))
+
+
+def shortened(value):
+    shown = repr(value)
+    return shown if len(shown) < 1000 else shown[:1000] + "..."
+
+
+def expected_events(words):
+    """The name and the data, or None if any data will do, of the events of a line."""
+    times, words = repeated(words)
+    size = {"error": 3, "close": 2, "unfinished": 2}.get(words[0], 1)
+    is_any = len(words) == 1 and words[0] in ("open", "request", "http")
+    return [(" ".join(words[:size]), None if is_any else octets(words[size:]))] * times
+
+
+def value_of(words):
+    return None if words == ["none"] else text(octets(words))
+
+
+def whole(_start, data):
+    return [data]
+
+
+def every(size):
+    return lambda _start, data: [data[at : at + size] for at in range(0, len(data), size)] or [b""]
+
+
+def in_two(place):
+    """Cuts the input of all steps at one place."""
+
+    def cut(start, data):
+        at = place - start
+        return [data[:at], data[at:]] if 0 < at < len(data) else [data]
+
+    return cut
+
+
+def at_random(seed):
+    numbers = random.Random(seed)
+
+    def cut(_start, data):
+        most = numbers.randint(1, max(40, len(data) // 100))
+        pieces = []
+        while data:
+            size = numbers.randint(1, most)
+            pieces.append(data[:size])
+            data = data[size:]
+        return pieces or [b""]
+
+    return cut
+
+
+def ways(size):
+    """Names of cuts, and the cuts, for so many bytes of input: fewer for more, which take longer."""
+    step = 1 if size < 100_000 else 4099
+    yield f"every {step} bytes", every(step)
+    most = max(4, min(300, 1_000_000 // max(size, 1)))
+    places = range(1, size)
+    if size > 1000:
+        numbers = random.Random(7)
+        third = most // 3
+        places = {*places[:third], *places[-third:], *(numbers.choice(places) for _ in range(third))}
+    for place in places:
+        yield f"in two at byte {place}", in_two(place)
+    for seed in SEEDS[: most // 2]:
+        yield f"at random, with seed {seed}", at_random(seed)
+
+
+VECTORS = [(vector, role) for vector in read_vectors() for role in vector.roles]
+
+
+def test_there_are_vectors():
+    assert len(VECTORS) > 100
+
+
+@pytest.mark.parametrize(
+    ("vector", "role"), VECTORS, ids=[f"{vector.place.rpartition('/')[2]}-{role}" for vector, role in VECTORS]
+)
+def test_vector(vector, role):
+    first = Run(vector, role, whole)
+    failure = failure_of(first) or next(
+        (
+            f"cut {way}: {failure}"
+            for way, cut in ways(first.received)
+            if (failure := failure_of(Run(vector, role, cut)))
+        ),
+        None,
+    )
+    if failure:
+        pytest.fail(f"{vector.place}: {vector.name}\n  as {role}, {failure}", pytrace=False)
+
+
+def failure_of(run):
+    try:
+        run.run()
+    except AssertionError as error:
+        return str(error)
+    return None
