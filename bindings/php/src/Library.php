@@ -5,16 +5,22 @@ declare(strict_types=1);
 namespace Wsframe;
 
 use FFI;
+use FFI\CData;
 use FFI\CType;
 
 /**
  * libwsframe, and the only class that touches FFI: it finds the shared library, checks that it fits, and calls it.
  *
- * Programs use Frame and Header; of this class only version() is for them.
+ * Programs use the other classes; of this one only version() is for them.
  *
  * What a C function writes goes to memory that is allocated for the call. A kept buffer would be up to 50 ns cheaper,
  * and wrong: a signal handler that builds a frame (pcntl_async_signals) may run between a call and the reading of its
  * result. Nor is it ever a PHP string: strings are shared between variables, and FFI ignores const.
+ *
+ * For the same reason the handle of a connection comes by reference. Signal handlers run after calls and jumps of the
+ * program, so that between reading the handle as the first argument and calling C none may run as long as the other
+ * arguments are plain variables. Where C lends memory that PHP reads afterwards, the handle is taken out of the
+ * connection meanwhile: a handler that uses or frees the connection then finds null, which C refuses.
  */
 final class Library
 {
@@ -31,6 +37,15 @@ final class Library
     /** Errors from here down are the peer's fault. */
     private const PEER_ERRORS = -32;
 
+    /** What a handshake's answer needs besides the subprotocol, as wsframe.h gives it, in bytes. */
+    private const ANSWER_MAX = 1024;
+
+    /** What fits into an uint32_t. FFI would cut a larger number down without a word. */
+    private const UINT32_MAX = 0xFFFFFFFF;
+
+    /** PTRDIFF_MAX, with which a tick says that nothing is due. */
+    private const NEVER = \PHP_INT_MAX;
+
     private static ?FFI $ffi = null;
 
     /** Types of the outputs, kept because FFI would read their names anew for each call. */
@@ -38,6 +53,9 @@ final class Library
     private static CType $headerBytes;
     private static CType $acceptBytes;
     private static CType $byte;
+    private static CType $config;
+    private static CType $handle;
+    private static CType $lent;
 
     private function __construct()
     {
@@ -133,6 +151,241 @@ final class Library
         return self::count((self::$ffi ?? self::ffi())->wsframe_utf8_check($data, \strlen($data)));
     }
 
+    /** @internal Handshake::answer() */
+    public static function answerHandshake(string $head, ?Config $config): string
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        [$record, $texts] = self::config($ffi, $config ?? new Config());
+        $cap = self::ANSWER_MAX + $record->subprotocols_len;
+        $out = $ffi->new(FFI::arrayType(self::$byte, [$cap]));
+        $len = $ffi->wsframe_handshake_answer($head, \strlen($head), FFI::addr($record), $out, $cap);
+        return FFI::string($out, self::count($len));
+    }
+
+    /** @internal A place for the handle of a Connection: NULL until one is made. */
+    public static function newHandle(): CData
+    {
+        return (self::$ffi ?? self::ffi())->new(self::$handle);
+    }
+
+    /** @internal Connection::server() */
+    public static function newServer(CData $handle, ?Config $config): void
+    {
+        self::newConnection($handle, self::ffi()->WSFRAME_ROLE_SERVER, $config);
+    }
+
+    /** @internal Connection::client() */
+    public static function newClient(CData $handle, ?Config $config): void
+    {
+        self::newConnection($handle, self::ffi()->WSFRAME_ROLE_CLIENT, $config);
+    }
+
+    /** @internal Connection::free() */
+    public static function free(?CData &$handle): void
+    {
+        if ($handle === null) {
+            throw self::noHandle();
+        }
+        self::release($handle);
+    }
+
+    /** @internal Connection::__destruct(), after which none may be left, whatever was before. */
+    public static function release(?CData &$handle): void
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $taken = $handle;
+        $handle = null;
+        $ffi->wsframe_connection_free($taken);
+    }
+
+    /** @internal Connection::request() */
+    public static function request(?CData &$handle, string $host, string $target): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        [$hostLen, $len] = [\strlen($host), \strlen($target)];
+        return self::did($handle, $ffi->wsframe_connection_request($handle, $host, $hostLen, $target, $len));
+    }
+
+    /**
+     * Copies each event's data from where C has them. One string of all data, cut up with substr(), would be 3 % faster
+     * for one small event and 6 % for sixteen, but it would copy long data twice, and with every ping also what has
+     * come of a long message.
+     *
+     * @internal Connection::receive()
+     *
+     * @param string $bytes What was read, or the subprotocol.
+     * @param string $function What takes them and returns a number of events.
+     * @return list<Event>
+     */
+    public static function receive(
+        ?CData &$handle,
+        string $bytes,
+        string $function = 'wsframe_connection_receive'
+    ): array {
+        $ffi = self::$ffi ?? self::ffi();
+        $taken = $handle;
+        $handle = null;
+        try {
+            $count = $ffi->$function($taken, $bytes, \strlen($bytes));
+            if ($count <= 0) {
+                self::did($taken, $count);
+                return [];
+            }
+            $records = $ffi->wsframe_connection_events($taken);
+            $lent = $ffi->new(self::$lent);
+            $ffi->wsframe_connection_data($taken, $lent);
+            $data = $lent[0];
+            $events = [];
+            for ($i = 0; $i < $count; $i++) {
+                $record = $records[$i];
+                $events[] = new Event(
+                    $record->kind,
+                    $record->flags,
+                    $record->close_code,
+                    $record->error,
+                    FFI::string($data + $record->offset, $record->length),
+                );
+            }
+            return $events;
+        } finally {
+            $handle = $taken;
+        }
+    }
+
+    /**
+     * @internal Connection::accept()
+     *
+     * @return list<Event>
+     */
+    public static function accept(?CData &$handle, string $subprotocol): array
+    {
+        return self::receive($handle, $subprotocol, 'wsframe_connection_accept');
+    }
+
+    /** @internal Connection::refuse() */
+    public static function refuse(?CData &$handle, int $status, string $body): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $status = self::number('status', $status, self::UINT32_MAX);
+        $len = \strlen($body);
+        return self::did($handle, $ffi->wsframe_connection_refuse($handle, $status, $body, $len));
+    }
+
+    /** @internal Connection::addField() */
+    public static function addField(?CData &$handle, string $name, string $value): void
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        [$nameLen, $len] = [\strlen($name), \strlen($value)];
+        self::did($handle, $ffi->wsframe_connection_add_field($handle, $name, $nameLen, $value, $len));
+    }
+
+    /** @internal Connection::sendText() and Connection::sendBinary() */
+    public static function send(?CData &$handle, int $opcode, string $data): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $len = \strlen($data);
+        return self::did($handle, $ffi->wsframe_connection_send($handle, $opcode, $data, $len));
+    }
+
+    /** @internal Connection::sendPiece() */
+    public static function sendPiece(?CData &$handle, int $opcode, string $piece, bool $last): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $opcode = self::number('opcode', $opcode, self::UINT32_MAX);
+        $len = \strlen($piece);
+        return self::did(
+            $handle,
+            $ffi->wsframe_connection_send_piece($handle, $opcode, $piece, $len, (int) $last)
+        );
+    }
+
+    /** @internal Connection::ping() */
+    public static function ping(?CData &$handle, string $payload): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $len = \strlen($payload);
+        return self::did($handle, $ffi->wsframe_connection_ping($handle, $payload, $len));
+    }
+
+    /** @internal Connection::pong() */
+    public static function pong(?CData &$handle, string $payload): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $len = \strlen($payload);
+        return self::did($handle, $ffi->wsframe_connection_pong($handle, $payload, $len));
+    }
+
+    /** @internal Connection::close() */
+    public static function close(?CData &$handle, int $code, string $reason): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        $code = self::number('close code', $code, self::UINT32_MAX);
+        $len = \strlen($reason);
+        return self::did($handle, $ffi->wsframe_connection_close($handle, $code, $reason, $len));
+    }
+
+    /** @internal Connection::output() */
+    public static function output(?CData &$handle, int $maxLen): string
+    {
+        self::number('length', $maxLen);
+        return (string) self::lend($handle, 'wsframe_connection_output', null, $maxLen);
+    }
+
+    /** @internal Connection::sent() */
+    public static function sent(?CData &$handle, int $len): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        return self::did($handle, $ffi->wsframe_connection_sent($handle, $len));
+    }
+
+    /** @internal Connection::tick() */
+    public static function tick(?CData &$handle, int $nowMs): ?int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        self::number('time', $nowMs);
+        $waitMs = self::did($handle, $ffi->wsframe_connection_tick($handle, $nowMs));
+        return $waitMs === self::NEVER ? null : $waitMs;
+    }
+
+    /** @internal Connection::state() */
+    public static function state(?CData &$handle): int
+    {
+        $ffi = self::$ffi ?? self::ffi();
+        return self::did($handle, $ffi->wsframe_connection_state($handle));
+    }
+
+    /** @internal Connection::error() */
+    public static function sentence(?CData &$handle): ?string
+    {
+        // The sentence alone does not say that there is no connection.
+        self::state($handle);
+        return self::ffi()->wsframe_connection_error($handle);
+    }
+
+    /** @internal Connection::subprotocol() */
+    public static function subprotocol(?CData &$handle): ?string
+    {
+        return self::lend($handle, 'wsframe_connection_subprotocol');
+    }
+
+    /** @internal Connection::target() */
+    public static function target(?CData &$handle): ?string
+    {
+        return self::lend($handle, 'wsframe_connection_target');
+    }
+
+    /** @internal Connection::field() */
+    public static function field(?CData &$handle, string $name): ?string
+    {
+        return self::lend($handle, 'wsframe_connection_field', $name);
+    }
+
+    /** @internal Connection::__serialize() and Connection::__unserialize() */
+    public static function notSerializable(): UsageError
+    {
+        return self::usageError('a connection cannot be serialized');
+    }
+
     /**
      * Makes FFI::scope() serve all requests. To be called while PHP starts up, by preload.php.
      *
@@ -157,10 +410,114 @@ final class Library
         return FFI::string($out, self::count($ffi->wsframe_header_build(FFI::addr($record), $out, self::HEADER_MAX)));
     }
 
+    private static function newConnection(CData $handle, int $role, ?Config $config): void
+    {
+        $ffi = self::ffi();
+        if ($config === null) {
+            self::count($ffi->wsframe_connection_new($role, null, FFI::addr($handle)));
+            return;
+        }
+        [$record, $texts] = self::config($ffi, $config);
+        self::count($ffi->wsframe_connection_new($role, FFI::addr($record), FFI::addr($handle)));
+    }
+
+    /** @return array{CData, list<CData>} The record, and what it points to and has to be kept for as long. */
+    private static function config(FFI $ffi, Config $config): array
+    {
+        $subprotocols = self::listed('subprotocol', ...\array_values($config->subprotocols));
+        $origins = self::listed('origin', ...\array_values($config->origins));
+        $texts = [self::copy($ffi, $subprotocols), self::copy($ffi, $origins)];
+
+        $record = $ffi->new(self::$config);
+        $record->struct_size = FFI::sizeof($record);
+        $record->flags = ($config->ask ? $ffi->WSFRAME_CONFIG_ASK : 0)
+            | ($config->pieces ? $ffi->WSFRAME_CONFIG_PIECES : 0)
+            | ($config->manualPong ? $ffi->WSFRAME_CONFIG_MANUAL_PONG : 0)
+            | ($config->startOpen ? $ffi->WSFRAME_CONFIG_START_OPEN : 0)
+            | ($config->acceptAnyMask ? $ffi->WSFRAME_CONFIG_ACCEPT_ANY_MASK : 0)
+            | ($config->acceptLongLengths ? $ffi->WSFRAME_CONFIG_ACCEPT_LONG_LENGTHS : 0)
+            | ($config->skipUtf8 ? $ffi->WSFRAME_CONFIG_SKIP_UTF8 : 0)
+            | ($config->acceptAnyCloseCode ? $ffi->WSFRAME_CONFIG_ACCEPT_ANY_CLOSE_CODE : 0);
+        $record->max_message_len = self::number('maxMessageLen', $config->maxMessageLen);
+        $record->max_frame_len = self::number('maxFrameLen', $config->maxFrameLen);
+        $record->max_output_len = self::number('maxOutputLen', $config->maxOutputLen);
+        $record->max_fragments = self::number('maxFragments', $config->maxFragments, self::UINT32_MAX);
+        $record->max_head_len = self::number('maxHeadLen', $config->maxHeadLen, self::UINT32_MAX);
+        $record->max_head_fields = self::number('maxHeadFields', $config->maxHeadFields, self::UINT32_MAX);
+        $record->handshake_timeout_ms = self::number(
+            'handshakeTimeoutMs',
+            $config->handshakeTimeoutMs,
+            self::UINT32_MAX
+        );
+        $record->close_timeout_ms = self::number('closeTimeoutMs', $config->closeTimeoutMs, self::UINT32_MAX);
+        $record->ping_interval_ms = self::number('pingIntervalMs', $config->pingIntervalMs, self::UINT32_MAX);
+        $record->subprotocols = $ffi->cast('void *', FFI::addr($texts[0]));
+        $record->subprotocols_len = \strlen($subprotocols);
+        $record->origins = $ffi->cast('void *', FFI::addr($texts[1]));
+        $record->origins_len = \strlen($origins);
+        return [$record, $texts];
+    }
+
+    /** C takes a list as text with commas. It would see other elements there, and no origins let everybody in. */
+    private static function listed(string $what, string ...$elements): string
+    {
+        foreach ($elements as $element) {
+            if ($element === '' || \str_contains($element, ',') || \trim($element) !== $element) {
+                throw self::usageError(
+                    "the $what '$element' is empty, or has a comma in it or white space around it"
+                );
+            }
+        }
+        return \implode(',', $elements);
+    }
+
+    private static function copy(FFI $ffi, string $text): CData
+    {
+        $len = \strlen($text);
+        $copy = $ffi->new(FFI::arrayType(self::$byte, [$len ?: 1]));
+        FFI::memcpy($copy, $text, $len);
+        return $copy;
+    }
+
+    /**
+     * Copies what a connection lends: the first $maxLen bytes of it, or null if C says NULL.
+     *
+     * @param string|null $name What the function takes between the handle and the place for the pointer, if anything.
+     */
+    private static function lend(
+        ?CData &$handle,
+        string $function,
+        ?string $name = null,
+        int $maxLen = \PHP_INT_MAX
+    ): ?string {
+        $ffi = self::$ffi ?? self::ffi();
+        $taken = $handle;
+        $handle = null;
+        try {
+            $lent = $ffi->new(self::$lent);
+            $len = $name === null
+                ? $ffi->$function($taken, $lent)
+                : $ffi->$function($taken, $name, \strlen($name), $lent);
+            self::did($taken, $len);
+            $data = $lent[0];
+            return $data === null ? null : FFI::string($data, $len < $maxLen ? $len : $maxLen);
+        } finally {
+            $handle = $taken;
+        }
+    }
+
+    /** FFI would take a negative number for a huge one, and cut down what is too large. */
+    private static function number(string $name, int $value, int $max = \PHP_INT_MAX): int
+    {
+        return $value >= 0 && $value <= $max
+            ? $value
+            : throw self::usageError("the $name $value is not in 0 to $max");
+    }
+
     /** FFI would cut a larger number down to its lowest byte without a word. */
     private static function byte(string $name, int $value): int
     {
-        return $value === ($value & 0xFF) ? $value : throw self::usageError("the $name $value is not in 0 to 255");
+        return self::number($name, $value, 0xFF);
     }
 
     /** The library would read four bytes wherever they are. */
@@ -174,6 +531,20 @@ final class Library
     private static function count(int $returned): int
     {
         return $returned >= 0 ? $returned : throw self::error($returned);
+    }
+
+    /** What a connection has returned. */
+    private static function did(?CData $handle, int $returned): int
+    {
+        return $returned >= 0 ? $returned : throw $handle === null ? self::noHandle() : self::error($returned);
+    }
+
+    private static function noHandle(): UsageError
+    {
+        return new UsageError(
+            'the connection was freed, or a signal handler interrupted another call on it',
+            self::ffi()->WSFRAME_ERROR_STATE
+        );
     }
 
     private static function error(int $code): ProtocolError|UsageError
@@ -202,6 +573,9 @@ final class Library
             self::$headerBytes = $ffi->type('char[' . self::HEADER_MAX . ']');
             self::$acceptBytes = $ffi->type('char[' . self::ACCEPT_LEN . ']');
             self::$byte = $ffi->type('char');
+            self::$config = $ffi->type('wsframe_config');
+            self::$handle = $ffi->type('wsframe_connection *');
+            self::$lent = $ffi->type('const void *[1]');
             self::$ffi = $ffi;
         }
         return self::$ffi;
@@ -315,5 +689,40 @@ final class Library
         if ($read !== [6, 5, Opcode::TEXT, Frame::FIN | self::MASK, 6, "\x37\xfa\x21\x3d", 16]) {
             throw new \RuntimeException("libwsframe ($place) and this binding differ in the layout of wsframe_header.");
         }
+        [$config, $event] = self::probe($ffi);
+        if ($config !== [0, 6455]) {
+            throw new \RuntimeException("libwsframe ($place) and this binding differ in the layout of wsframe_config.");
+        }
+        if ($event !== [1, 0, 'bye', 1009, EventKind::CLOSE, 0, 0, 32]) {
+            throw new \RuntimeException("libwsframe ($place) and this binding differ in the layout of wsframe_event.");
+        }
+    }
+
+    /** @return array{list<int>, list<int|string>} What comes of a config and of a close frame. */
+    private static function probe(FFI $ffi): array
+    {
+        $config = $ffi->new('wsframe_config');
+        $config->struct_size = FFI::sizeof($config);
+        $config->flags = $ffi->WSFRAME_CONFIG_START_OPEN;
+        $config->ping_interval_ms = 6455;
+        $handle = $ffi->new('wsframe_connection *');
+        $made = $ffi->wsframe_connection_new($ffi->WSFRAME_ROLE_SERVER, FFI::addr($config), FFI::addr($handle));
+        $waitMs = $ffi->wsframe_connection_tick($handle, 0);
+        $count = $ffi->wsframe_connection_receive($handle, "\x88\x85\0\0\0\0\x03\xf1bye", 11);
+        $event = $ffi->wsframe_connection_events($handle);
+        $lent = $ffi->new('const void *[1]');
+        $len = $ffi->wsframe_connection_data($handle, $lent);
+        $read = $event === null || $len < 0 ? [] : [
+            $count,
+            $event->connection,
+            \substr(FFI::string($lent[0], $len), $event->offset, $event->length),
+            $event->close_code,
+            $event->kind,
+            $event->flags,
+            $event->error,
+            FFI::sizeof($event[0]),
+        ];
+        $ffi->wsframe_connection_free($handle);
+        return [[$made, $waitMs], $read];
     }
 }

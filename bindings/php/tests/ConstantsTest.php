@@ -5,13 +5,19 @@ declare(strict_types=1);
 namespace Wsframe\Tests;
 
 use PHPUnit\Framework\TestCase;
+use Wsframe\Config;
+use Wsframe\Event;
+use Wsframe\EventKind;
 use Wsframe\Frame;
 use Wsframe\Library;
 use Wsframe\Opcode;
+use Wsframe\State;
 
 /** The constants that PHP repeats are all those of the header, with the same values. */
 final class ConstantsTest extends TestCase
 {
+    private const HEADER = __DIR__ . '/../src/wsframe.h';
+
     public function testOpcodes(): void
     {
         self::assertEquals(self::inHeader('OPCODE'), (new \ReflectionClass(Opcode::class))->getConstants());
@@ -24,6 +30,35 @@ final class ConstantsTest extends TestCase
         self::assertEquals(
             self::inHeader('HEADER'),
             (new \ReflectionClass(Frame::class))->getConstants() + ['MASK' => $mask]
+        );
+    }
+
+    public function testStates(): void
+    {
+        self::assertEquals(self::inHeader('STATE'), (new \ReflectionClass(State::class))->getConstants());
+    }
+
+    /** But for WSFRAME_EVENT_IN_PLACE: PHP's strings are not written to. */
+    public function testEvents(): void
+    {
+        self::assertEquals(
+            self::inHeader('EVENT'),
+            (new \ReflectionClass(EventKind::class))->getConstants()
+                + (new \ReflectionClass(Event::class))->getConstants() + ['IN_PLACE' => 4]
+        );
+    }
+
+    public function testTheConfigHasAllFlagsAndFieldsOfTheHeader(): void
+    {
+        preg_match('/typedef struct wsframe_config \{(.*?)\}/s', file_get_contents(self::HEADER), $record);
+        preg_match_all('/(\w+);/', $record[1], $fields);
+        $fields = array_diff($fields[1], ['struct_size', 'flags', 'subprotocols_len', 'origins_len']);
+        $names = [...array_map(strtolower(...), array_keys(self::inHeader('CONFIG'))), ...$fields];
+        $camelCase = static fn (string $name): string => lcfirst(str_replace('_', '', ucwords($name, '_')));
+
+        self::assertEqualsCanonicalizing(
+            array_map($camelCase, $names),
+            array_keys(get_object_vars(new Config()))
         );
     }
 
@@ -47,7 +82,7 @@ final class ConstantsTest extends TestCase
     private static function inHeader(string $enum): array
     {
         // Enums alone: functions would have to be found in a library.
-        preg_match_all('/^(typedef )?enum [^;]+;/m', file_get_contents(__DIR__ . '/../src/wsframe.h'), $enums);
+        preg_match_all('/^(typedef )?enum [^;]+;/m', file_get_contents(self::HEADER), $enums);
         $ffi = \FFI::cdef(implode("\n", $enums[0]));
         preg_match_all("/\\bWSFRAME_{$enum}_?(\\w*) =/", implode("\n", $enums[0]), $names);
         $constants = [];

@@ -55,7 +55,7 @@ final class LoadingTest extends TestCase
     public function testThenTheLibraryBesideTheBindingServes(): void
     {
         $this->write('/lib/libwsframe.so', file_get_contents($this->library));
-        $this->compile(self::stub(0, 0), '/libwsframe.so.0');
+        $this->compile(self::stub(0), '/libwsframe.so.0');
 
         $environment = ['LD_LIBRARY_PATH' => $this->binding];
         self::assertSame($this->version, $this->printVersion([], $environment));
@@ -110,7 +110,7 @@ final class LoadingTest extends TestCase
         $this->compile('int other;', '/other.so');
 
         $printed = $this->printVersion([], ['WSFRAME_LIBRARY' => "$this->binding/other.so"]);
-        self::assertStringContainsString("Failed resolving C function 'wsframe_version'", $printed);
+        self::assertStringContainsString("Failed resolving C function 'wsframe_", $printed);
     }
 
     /** @dataProvider versions */
@@ -118,7 +118,7 @@ final class LoadingTest extends TestCase
     {
         $header = \FFI::cdef('enum { ' . self::found('/WSFRAME_VERSION = \w+/')[0] . ' };')->WSFRAME_VERSION;
         $version = $header + ($major << 16) + $patch;
-        $this->compile(self::stub($version, 0), '/stub.so');
+        $this->compile(self::stub($version), '/stub.so');
 
         $printed = $this->printVersion([], ['WSFRAME_LIBRARY' => "$this->binding/stub.so"]);
         $dotted = ($version >> 16) . '.' . ($version >> 8 & 255) . '.' . ($version & 255);
@@ -139,14 +139,20 @@ final class LoadingTest extends TestCase
         ];
     }
 
-    public function testTheLayoutOfTheRecordMustFit(): void
+    /** @dataProvider records */
+    public function testTheLayoutOfTheRecordsMustFit(string $record): void
     {
-        $this->compile(self::stub(0x7fff, 1), '/stub.so');
+        $this->compile(self::stub(0x7fff, $record), '/stub.so');
 
         self::assertSame(
-            "libwsframe ($this->binding/stub.so) and this binding differ in the layout of wsframe_header.",
+            "libwsframe ($this->binding/stub.so) and this binding differ in the layout of $record.",
             $this->printVersion([], ['WSFRAME_LIBRARY' => "$this->binding/stub.so"])
         );
+    }
+
+    public static function records(): array
+    {
+        return [['wsframe_header'], ['wsframe_config'], ['wsframe_event']];
     }
 
     public function testFfiThatIsSwitchedOffIsNamed(): void
@@ -258,19 +264,36 @@ final class LoadingTest extends TestCase
         return posix_geteuid() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
     }
 
-    /** A library with all functions of the header, that writes wsframe_header $shift bytes beside its place. */
-    private static function stub(int $version, int $shift): string
+    /**
+     * A library with all functions of the header that answers what the binding asks when it loads one, and has the
+     * record $shifted 1 byte beside its place.
+     */
+    private static function stub(int $version, string $shifted = ''): string
     {
-        $others = array_diff(self::found('/\bwsframe_\w+(?=\()/'), ['wsframe_version', 'wsframe_header_parse']);
-        return "#include <stdint.h>\n#include <string.h>\n"
-            . "uint32_t wsframe_version(void) { return $version; }\n"
-            . "int64_t wsframe_header_parse(const void *in, size_t in_len, char *header) {\n"
-            . "    struct { uint64_t payload_len; uint8_t rest[8]; } record =\n"
-            . "        { 5, { 1, 0x81, 6, 0, 0x37, 0xfa, 0x21, 0x3d } };\n"
-            . "    memcpy(header + $shift, &record, 16 - $shift);\n"
-            . "    return 6;\n"
-            . "}\n"
-            . implode('', array_map(static fn (string $name): string => "void $name(void) {}\n", $others));
+        $functions = self::found('/\bwsframe_\w+(?=\()/');
+        $shift = static fn (string $record): int => $record === $shifted ? 1 : 0;
+        $answers = [
+            'wsframe_version' => "uint32_t wsframe_version(void) { return $version; }",
+            'wsframe_header_parse' => 'int64_t wsframe_header_parse(const void *in, size_t in_len, char *header) {'
+                . ' struct { uint64_t payload_len; uint8_t rest[8]; } r ='
+                . ' { 5, { 1, 0x81, 6, 0, 0x37, 0xfa, 0x21, 0x3d } };'
+                . " memcpy(header + {$shift('wsframe_header')}, &r, 15); header[15] = 0x3d; return 6; }",
+            'wsframe_connection_new' => 'int64_t wsframe_connection_new(uint32_t role, char *config, char **connection)'
+                . " { *connection = config + 52 + {$shift('wsframe_config')}; return 0; }",
+            'wsframe_connection_tick' => 'int64_t wsframe_connection_tick(uint32_t *connection, uint64_t now) {'
+                . ' return *connection; }',
+            'wsframe_connection_receive' => 'int64_t wsframe_connection_receive(void *c, void *in, size_t len) {'
+                . ' return 1; }',
+            'wsframe_connection_events' => 'char *wsframe_connection_events(void *connection) {'
+                . ' static struct { uint64_t connection, offset, length; uint16_t code; uint8_t rest[30]; } r ='
+                . " { 0, 0, 3, 1009, { 8 } }; return (char *)&r + {$shift('wsframe_event')}; }",
+            'wsframe_connection_data' => 'int64_t wsframe_connection_data(void *connection, const char **data) {'
+                . ' *data = "bye"; return 3; }',
+        ];
+        foreach (array_diff($functions, array_keys($answers)) as $other) {
+            $answers[] = "void $other(void) {}";
+        }
+        return "#include <stdint.h>\n#include <string.h>\n" . implode("\n", $answers) . "\n";
     }
 
     private function compile(string $source, string $path): void

@@ -1,0 +1,338 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wsframe\Tests;
+
+use PHPUnit\Framework\TestCase;
+use Wsframe\Config;
+use Wsframe\Connection;
+use Wsframe\Event;
+use Wsframe\EventKind;
+use Wsframe\Opcode;
+use Wsframe\State;
+use Wsframe\UsageError;
+
+/** Whatever a program does with a connection, it gets an exception and never a crash, and the memory comes back. */
+final class ConnectionMisuseTest extends TestCase
+{
+    /** RFC 6455 section 5.7. */
+    private const HELLO = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+
+    /** @dataProvider calls */
+    public function testAfterFreeEveryCallIsAUsageError(\Closure $call): void
+    {
+        $connection = self::open();
+        $connection->receive(self::HELLO);
+        $connection->free();
+
+        self::assertFreed(static fn () => $call($connection));
+    }
+
+    /** @dataProvider calls */
+    public function testAnObjectThatWasNeverAConnectionIsLikeAFreedOne(\Closure $call): void
+    {
+        $connection = (new \ReflectionClass(Connection::class))->newInstanceWithoutConstructor();
+
+        self::assertFreed(static fn () => $call($connection));
+    }
+
+    public static function calls(): array
+    {
+        $calls = [
+            'receive' => [self::HELLO],
+            'sendText' => ['a'],
+            'sendBinary' => ['a'],
+            'sendPiece' => [Opcode::TEXT, 'a', true],
+            'ping' => [],
+            'pong' => [],
+            'close' => [],
+            'request' => ['a', '/'],
+            'accept' => [],
+            'refuse' => [400],
+            'addField' => ['a', 'b'],
+            'output' => [],
+            'sent' => [0],
+            'tick' => [0],
+            'state' => [],
+            'error' => [],
+            'subprotocol' => [],
+            'target' => [],
+            'field' => ['a'],
+        ];
+        $closures = [];
+        foreach ($calls as $method => $arguments) {
+            $closures[$method] = [static fn (Connection $connection) => $connection->$method(...$arguments)];
+        }
+        return $closures;
+    }
+
+    public function testTheCallsAboveAreAll(): void
+    {
+        $methods = array_map(
+            static fn (\ReflectionMethod $method): string => $method->name,
+            (new \ReflectionClass(Connection::class))->getMethods(\ReflectionMethod::IS_PUBLIC)
+        );
+        $others = ['server', 'client', 'free', '__destruct', '__serialize', '__unserialize'];
+
+        self::assertEqualsCanonicalizing([...array_keys(self::calls()), ...$others], $methods);
+    }
+
+    public function testFreeMayBeCalledAgain(): void
+    {
+        $connection = self::open();
+        $connection->free();
+        $connection->free();
+        $connection->__destruct();
+        $connection->__destruct();
+
+        self::assertFreed(static fn () => $connection->state());
+    }
+
+    public function testADestructorThatIsCalledFreesOnce(): void
+    {
+        $connection = self::open();
+        $connection->__destruct();
+        $connection->__destruct();
+        self::assertFreed(static fn () => $connection->state());
+    }
+
+    public function testAConnectionIsNotCloned(): void
+    {
+        $connection = self::open();
+        try {
+            clone $connection;
+            self::fail('it was cloned');
+        } catch (\Error $error) {
+            self::assertStringContainsString('__clone', $error->getMessage());
+        }
+        self::assertSame(State::OPEN, $connection->state());
+    }
+
+    public function testAConnectionIsNotSerialized(): void
+    {
+        $connection = self::open();
+        foreach ([static fn () => serialize($connection), self::unserialize(...)] as $call) {
+            try {
+                $call();
+                self::fail('no UsageError');
+            } catch (UsageError $error) {
+                self::assertSame('a connection cannot be serialized', $error->getMessage());
+            }
+        }
+        self::assertSame(State::OPEN, $connection->state());
+    }
+
+    /** @dataProvider wrongTypes */
+    public function testWrongTypesAreTypeErrors(\Closure $call): void
+    {
+        $this->expectException(\TypeError::class);
+        $call(self::open());
+    }
+
+    public static function wrongTypes(): array
+    {
+        return [
+            [static fn (Connection $c) => $c->receive(null)],
+            [static fn (Connection $c) => $c->sendText(5)],
+            [static fn (Connection $c) => $c->sendPiece('text', 'a', true)],
+            [static fn (Connection $c) => $c->sent(1.0)],
+            [static fn (Connection $c) => $c->tick('0')],
+            [static fn (Connection $c) => Connection::server(['ask' => true])],
+            [static fn (Connection $c) => new Config(ask: 1)],
+        ];
+    }
+
+    /** @requires extension pcntl */
+    public function testASignalHandlerMayUseOtherConnections(): void
+    {
+        $other = self::open();
+        $handler = static function () use ($other): void {
+            $events = $other->receive("\x82\x83\0\0\0\0abc");
+            $other->sendBinary($events[0]->data);
+            $other->sent(strlen($other->output()));
+            $other->tick(0);
+            Connection::server(new Config(subprotocols: ['a']))->receive("GET / HTTP/1.1\r\n");
+        };
+        $connection = self::open();
+        $expected = array_fill(0, 3, new Event(EventKind::TEXT, Event::FIRST | Event::LAST, 0, 0, 'Hello'));
+        $wrong = 0;
+        $signals = self::underSignals($handler, static function () use ($connection, $expected, &$wrong): bool {
+            $wrong += $connection->receive(self::HELLO . self::HELLO . self::HELLO) == $expected ? 0 : 1;
+            $wrong += $connection->sendText('Hello') === 7 ? 0 : 1;
+            $wrong += $connection->output() === "\x81\x05Hello" ? 0 : 1;
+            $wrong += $connection->sent(7) === 0 ? 0 : 1;
+            return true;
+        });
+
+        self::assertSame(0, $wrong);
+        self::assertGreaterThanOrEqual(300, $signals);
+    }
+
+    /** @requires extension pcntl */
+    public function testASignalHandlerThatUsesTheInterruptedConnectionGetsAUsageError(): void
+    {
+        $connection = self::open();
+        $codes = [];
+        $handler = static function () use ($connection, &$codes): void {
+            try {
+                // Each of these gives memory back that an interrupted call may be about to read.
+                $connection->tick(0);
+                $connection->receive("\x8a\x80\0\0\0\0");
+                $connection->sendBinary(str_repeat('x', 100_000));
+                $connection->sent(100_010);
+                $codes[] = 0;
+            } catch (UsageError $error) {
+                $codes[] = $error->getCode();
+            }
+        };
+        $text = str_repeat('Hello', 20);
+        $frame = "\x81\xe4\0\0\0\0$text";
+        $wrong = 0;
+        $signals = self::underSignals($handler, static function () use (
+            $connection,
+            $frame,
+            $text,
+            &$codes,
+            &$wrong
+        ): bool {
+            foreach ($connection->receive(str_repeat($frame, 20)) as $event) {
+                $wrong += $event->data === $text ? 0 : 1;
+            }
+            $wrong += $connection->output() === '' ? 0 : 1;
+            return count(array_unique($codes)) === 2;
+        });
+
+        self::assertSame(0, $wrong);
+        self::assertGreaterThanOrEqual(300, $signals);
+        self::assertEqualsCanonicalizing([-2, 0], array_unique($codes), 'it interrupts calls, and runs between them');
+    }
+
+    /** @requires extension pcntl */
+    public function testASignalHandlerMayFreeTheConnection(): void
+    {
+        $connection = self::open();
+        $refused = 0;
+        $handler = static function () use (&$connection, &$refused): void {
+            try {
+                $connection->free();
+            } catch (UsageError) {
+                $refused++;
+            }
+        };
+        $freed = 0;
+        $signals = self::underSignals($handler, static function () use (&$connection, &$freed, &$refused): bool {
+            try {
+                $connection->receive(str_repeat(self::HELLO, 50));
+                $connection->sendText('Hello');
+                $connection->sent(strlen($connection->output()));
+                $connection->tick(0);
+            } catch (UsageError) {
+                $freed++;
+                $connection = self::open();
+            }
+            return $freed > 0 && $refused > 0;
+        });
+
+        self::assertGreaterThanOrEqual(300, $signals);
+        self::assertGreaterThan(0, $freed);
+        self::assertGreaterThan(0, $refused);
+    }
+
+    public function testConnectionsThatAreDroppedGiveTheirMemoryBack(): void
+    {
+        $make = static function (int $times): void {
+            $config = new Config(subprotocols: ['chat'], startOpen: true);
+            $message = "\x82\xfe\x03\xe8\0\0\0\0" . str_repeat('x', 1000);
+            for ($i = 0; $i < $times; $i++) {
+                $connection = Connection::server($i % 2 === 0 ? $config : null);
+                if ($i % 2 === 0) {
+                    $connection->receive($message);
+                    $connection->sendBinary($message);
+                } else {
+                    $connection->receive("GET / HTTP/1.1\r\n");
+                }
+                if ($i % 3 === 0) {
+                    $connection->free();
+                }
+            }
+        };
+        $make(1000);
+        $before = self::residentBytes();
+        $make(100_000);
+
+        self::assertLessThan(4 << 20, self::residentBytes() - $before, 'bytes that 100,000 connections have left');
+    }
+
+    public function testConnectionsThatCouldNotBeMadeGiveTheirMemoryBack(): void
+    {
+        $config = new Config(subprotocols: ['not a token']);
+        $fail = static function (int $times) use ($config): void {
+            for ($i = 0; $i < $times; $i++) {
+                try {
+                    Connection::client($config);
+                } catch (UsageError) {
+                }
+            }
+        };
+        $fail(1000);
+        $before = self::residentBytes();
+        $fail(50_000);
+
+        self::assertLessThan(2 << 20, self::residentBytes() - $before);
+    }
+
+    private static function open(): Connection
+    {
+        return Connection::server(new Config(startOpen: true));
+    }
+
+    private static function unserialize(): mixed
+    {
+        return unserialize('O:18:"Wsframe\Connection":0:{}');
+    }
+
+    /** Runs $work while signals come, until they are many and it says that it is enough, and returns how many came. */
+    private static function underSignals(\Closure $handler, \Closure $work): int
+    {
+        $signals = 0;
+        pcntl_async_signals(true);
+        pcntl_signal(SIGUSR1, static function () use ($handler, &$signals): void {
+            $signals++;
+            $handler();
+        });
+        $sender = proc_open(['sh', '-c', 'while kill -USR1 ' . getmypid() . '; do :; done'], [], $pipes);
+        try {
+            $deadline = time() + 30;
+            do {
+                $isEnough = $work();
+            } while (($signals < 300 || !$isEnough) && time() < $deadline);
+        } finally {
+            pcntl_signal(SIGUSR1, SIG_IGN);
+            proc_terminate($sender);
+            proc_close($sender);
+            pcntl_signal(SIGUSR1, SIG_DFL);
+            pcntl_async_signals(false);
+        }
+        return $signals;
+    }
+
+    private static function residentBytes(): int
+    {
+        gc_collect_cycles();
+        $statm = @file_get_contents('/proc/self/statm');
+        return $statm === false ? getrusage()['ru_maxrss'] * 1024 : (int) explode(' ', $statm)[1] * 4096;
+    }
+
+    private static function assertFreed(\Closure $call): void
+    {
+        try {
+            $call();
+        } catch (UsageError $error) {
+            self::assertSame(-2, $error->getCode());
+            self::assertStringContainsString('freed', $error->getMessage());
+            return;
+        }
+        self::fail('no UsageError');
+    }
+}

@@ -1,0 +1,538 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wsframe\Tests;
+
+use PHPUnit\Framework\AssertionFailedError;
+use PHPUnit\Framework\TestCase;
+use Wsframe\Config;
+use Wsframe\Connection;
+use Wsframe\Event;
+use Wsframe\EventKind;
+use Wsframe\Frame;
+use Wsframe\Opcode;
+use Wsframe\State;
+use Wsframe\UsageError;
+
+/**
+ * Runs the vectors that all languages share: tests/vectors/README.md explains them.
+ *
+ * Each in every way: whole, byte by byte, cut in two at every place (at some places if it is long), and cut at random.
+ */
+final class VectorsTest extends TestCase
+{
+    private const FOLDER = __DIR__ . '/../../../tests/vectors';
+
+    /** The masking key of RFC 6455 section 5.7. */
+    private const MASK_KEY = "\x37\xfa\x21\x3d";
+
+    /** Inputs above so many bytes are not cut in two everywhere. */
+    private const LONG = 400;
+
+    private const ERRORS = [
+        'ARGUMENT' => -1, 'STATE' => -2, 'SPACE' => -3, 'MEMORY' => -4, 'INTERNAL' => -5, 'IO' => -6,
+        'HANDSHAKE' => -32, 'PROTOCOL' => -33, 'UTF8' => -34, 'TOO_BIG' => -35, 'POLICY' => -36,
+    ];
+
+    private string $role;
+    private ?Connection $connection;
+    private bool $hasPieces;
+
+    /** Says for how much of the input, of which so much was received before, the next call is. */
+    private \Closure $cut;
+
+    /** The output that waited when it was last taken. */
+    private string $output;
+
+    /** How much input the steps before have had. */
+    private int $received;
+
+    /** The answer to the last request's key. */
+    private string $accept;
+
+    /** @var list<string> What the step's events are, as far as they are complete. */
+    private array $seen;
+
+    /** What has come of a message in pieces. */
+    private ?Event $begun;
+
+    public function testThereAreVectors(): void
+    {
+        self::assertGreaterThan(400, count(self::vectors()));
+    }
+
+    /**
+     * @dataProvider vectors
+     *
+     * @param array{config: list<string>, steps: list<array>} $vector
+     */
+    public function testVector(string $role, array $vector): void
+    {
+        $len = $this->play($role, $vector, 'whole', static fn (int $at, int $left): int => $left);
+        if ($len < 2) {
+            return;
+        }
+        $every = $len > 100_000 ? 4099 : 1;
+        $this->play($role, $vector, "pieces of $every", static fn (int $at, int $left): int => $every);
+
+        $places = $len <= self::LONG ? range(1, $len - 1) : [...range(1, 16), ...range($len - 8, $len - 1)];
+        mt_srand(6455);
+        for ($i = 0; $len > self::LONG && $i < 16; $i++) {
+            $places[] = mt_rand(1, $len - 1);
+        }
+        foreach ($places as $place) {
+            $cut = static fn (int $at, int $left): int => $at < $place ? $place - $at : $left;
+            $this->play($role, $vector, "cut at $place", $cut);
+        }
+        for ($seed = 1; $seed <= 10; $seed++) {
+            mt_srand($seed);
+            $most = mt_rand(1, $len > 100_000 ? 5000 : 40);
+            $cut = static fn (int $at, int $left): int => mt_rand(1, $most);
+            $this->play($role, $vector, "random cuts with seed $seed", $cut);
+        }
+    }
+
+    /** @return array<string, array{string, array}> */
+    public static function vectors(): array
+    {
+        $cases = [];
+        foreach (glob(self::FOLDER . '/*.txt') as $file) {
+            foreach (self::read($file) as $vector) {
+                foreach ($vector['role'] === 'both' ? ['server', 'client'] : [$vector['role']] as $role) {
+                    $cases[basename($file) . ":{$vector['line']}: {$vector['name']}, $role"] = [$role, $vector];
+                }
+            }
+        }
+        return $cases;
+    }
+
+    /** Runs a vector in one way, and returns how long its input is. */
+    private function play(string $role, array $vector, string $way, \Closure $cut): int
+    {
+        [$this->role, $this->cut, $this->received] = [$role, $cut, 0];
+        [$this->output, $this->accept, $this->seen, $this->begun] = ['', '', [], null];
+        $this->hasPieces = in_array('pieces', $vector['config'], true);
+        $line = $vector['line'];
+        try {
+            $config = self::config($vector['config']);
+            if ($vector['steps'][0]['words'] === ['ARGUMENT', 'new']) {
+                self::assertSame(-1, self::code(static fn () => Connection::$role($config)));
+                return 0;
+            }
+            $this->connection = Connection::$role($config);
+            foreach ($vector['steps'] as $i => $step) {
+                $line = $step['line'];
+                $this->step($step, $i + 1 === count($vector['steps']));
+            }
+            $this->addToAssertionCount(1);
+            return $this->received;
+        } catch (AssertionFailedError | UsageError $error) {
+            self::fail("line $line, $way: " . $error->getMessage());
+        }
+    }
+
+    private function step(array $step, bool $isLast): void
+    {
+        $words = $step['words'];
+        switch ($step['key']) {
+            case 'in':
+                $this->receive($this->input($step['input']));
+                break;
+            case 'tick':
+                $due = ['close' => 0, 'never' => null];
+                $due = array_key_exists($words[1], $due) ? $due[$words[1]] : (int) $words[1];
+                self::check($this->connection->tick((int) $words[0]) === $due, "tick is not $words[1]");
+                break;
+            case 'do':
+                if ($words[0] === 'write') {
+                    $this->connection->sent($len = (int) ($words[1] ?? strlen($this->output)));
+                    $this->output = substr($this->output, $len);
+                    break;
+                }
+                $this->collect($this->act($words));
+                break;
+            case 'fails':
+                $code = self::code(fn () => $this->act(array_slice($words, 1)));
+                self::check($code === self::ERRORS[$words[0]], "the code is $code");
+        }
+        $state = $this->connection->state();
+        if ($isLast && $this->begun !== null && in_array($state, [State::OPEN, State::CLOSING], true)) {
+            $kind = $this->begun->kind === EventKind::TEXT ? 'text' : 'binary';
+            $this->seen[] = "unfinished $kind " . self::show($this->begun->data);
+        }
+        $this->checkEvents($step['event']);
+        if ($step['out'] !== [['out', ['later']]]) {
+            $this->checkOutput($step['out'], $this->grown());
+        }
+        foreach ($step['also'] as [$key, $words]) {
+            $this->checkAlso($key, $words);
+        }
+        $this->seen = [];
+    }
+
+    /** Takes the output and returns what is new in it. */
+    private function grown(): string
+    {
+        $output = $this->connection->output();
+        self::check(str_starts_with($output, $this->output), 'the output has lost what was in it');
+        $grown = substr($output, strlen($this->output));
+        $this->output = $output;
+        if (preg_match('/\nSec-WebSocket-Key: (\S+)\r/', $grown, $key)) {
+            $this->accept = Frame::acceptKey($key[1]);
+        }
+        return $grown;
+    }
+
+    private function receive(string $input): void
+    {
+        $start = $this->received;
+        $this->received += $len = strlen($input);
+        $at = 0;
+        do {
+            $piece = substr($input, $at, max(1, ($this->cut)($start + $at, $len - $at)));
+            $at += strlen($piece);
+            $events = $this->connection->receive($piece);
+            $this->collect($events);
+        } while ($at < $len && ($events === [] || end($events)->kind !== EventKind::ERROR));
+    }
+
+    private function act(array $words): array
+    {
+        [$c, $verb, $rest] = [$this->connection, $words[0], array_slice($words, 1)];
+        $opcode = ($rest[0] ?? '') === 'text' ? Opcode::TEXT : Opcode::BINARY;
+        $all = static fn (int $from): string => self::bytes(array_slice($words, $from));
+        $each = static fn (): array => array_map(static fn (string $word): string => self::bytes([$word]), $rest);
+        $returned = match ($verb) {
+            'send' => $opcode === Opcode::TEXT ? $c->sendText($all(2)) : $c->sendBinary($all(2)),
+            'piece', 'last' => $c->sendPiece($opcode, $all(2), $verb === 'last'),
+            'ping' => $c->ping($all(1)),
+            'pong' => $c->pong($all(1)),
+            'close' => $c->close((int) $rest[0], $all(2)),
+            'request' => $c->request(...$each()),
+            'add_field' => $c->addField(...$each()),
+            'accept' => $c->accept(...$each()),
+            'refuse' => $c->refuse((int) $rest[0], $all(2)),
+            'receive' => $c->receive($all(1)),
+        };
+        return is_array($returned) ? $returned : [];
+    }
+
+    /** @param list<Event> $events */
+    private function collect(array $events): void
+    {
+        foreach ($events as $event) {
+            [$kind, $data] = [$event->kind, self::show($event->data)];
+            $isEnd = $kind === EventKind::CLOSE || $kind === EventKind::ERROR;
+            self::check($isEnd || $event->closeCode === 0, 'closeCode is not 0');
+            self::check(($event->error !== 0) === ($kind === EventKind::ERROR), 'error is not right');
+            $hasFailed = $this->connection->state() === State::FAILED;
+            self::check(($this->connection->error() !== null) === $hasFailed, 'the sentence is not right');
+            if ($kind === EventKind::TEXT || $kind === EventKind::BINARY) {
+                $this->addToMessage($event);
+                continue;
+            }
+            self::check($event->flags === 0, 'only messages are first and last');
+            $this->seen[] = match ($kind) {
+                EventKind::REQUEST => "request $data",
+                EventKind::HTTP => "http $data",
+                EventKind::OPEN => "open $data",
+                EventKind::PING => "ping $data",
+                EventKind::PONG => "pong $data",
+                EventKind::CLOSE => "close $event->closeCode $data",
+                EventKind::ERROR => 'error ' . array_search($event->error, self::ERRORS, true)
+                    . " $event->closeCode $data",
+            };
+        }
+    }
+
+    private function addToMessage(Event $event): void
+    {
+        self::check($this->hasPieces || $event->isFirst() && $event->isLast(), 'a message is not whole');
+        self::check($event->isFirst() === ($this->begun === null), 'another piece is the first');
+        self::check($event->data !== '' || $event->isLast(), 'a piece is empty');
+        self::check($event->kind === ($this->begun ?? $event)->kind, 'the pieces are of two kinds');
+        $data = $this->begun?->data . $event->data;
+        $this->begun = $event->isLast() ? null : new Event($event->kind, 0, 0, 0, $data);
+        if ($event->isLast()) {
+            $this->seen[] = ($event->kind === EventKind::TEXT ? 'text ' : 'binary ') . self::show($data);
+        }
+    }
+
+    /** @param list<list<string>> $expected */
+    private function checkEvents(array $expected): void
+    {
+        $events = [];
+        foreach ($expected as $words) {
+            $times = self::times($words);
+            $names = ['close' => 2, 'unfinished' => 2, 'error' => 3][$words[0]] ?? 1;
+            $isAnyHead = count($words) === $names && in_array($words[0], ['open', 'request', 'http', 'error'], true);
+            $kind = implode(' ', array_slice($words, 0, $names));
+            for (; $times > 0; $times--) {
+                $seen = $this->seen[count($events)] ?? '';
+                $events[] = $isAnyHead && str_starts_with($seen, "$kind \"")
+                    ? $seen
+                    : "$kind " . self::show(self::bytes(array_slice($words, $names)));
+            }
+        }
+        self::check($events === $this->seen, "the events are\n    " . substr(implode("\n    ", $this->seen), 0, 2000)
+            . "\n  instead of\n    " . substr(implode("\n    ", $events), 0, 2000));
+    }
+
+    /** @param list<array{string, list<string>}> $expected */
+    private function checkOutput(array $expected, string $grown): void
+    {
+        [$exact, $frames, $isOpen] = ['', [], false];
+        foreach ($expected as [$key, $words]) {
+            $isOpen = $isOpen || !in_array($key, ['out', 'out-frame'], true);
+            $times = $key === 'out-frame' ? self::times($words) : 1;
+            if ($key === 'out-frame') {
+                $frame = [hexdec($words[0]), self::bytes(array_slice($words, 1))];
+                array_push($frames, ...array_fill(0, $times, $frame));
+                continue;
+            }
+            $bytes = self::bytes($words);
+            match ($key) {
+                'out' => $exact .= $bytes,
+                'out-begins' => self::check(str_starts_with($grown, $bytes), "the output does not begin so: $grown"),
+                'out-has' => self::check(str_contains($grown, $bytes), "the output does not have $bytes: $grown"),
+                'out-lacks' => self::check(!str_contains($grown, $bytes), "the output has $bytes: $grown"),
+            };
+        }
+        if ($frames !== []) {
+            self::check($this->readFrames($grown) === $frames, 'the output has other frames: ' . self::show($grown));
+        } elseif (!$isOpen || $exact !== '') {
+            self::check($grown === $exact, 'the output has grown by ' . self::show($grown));
+        }
+    }
+
+    /** @param list<string> $words */
+    private function checkAlso(string $key, array $words): void
+    {
+        if ($key === 'state') {
+            $state = (new \ReflectionClassConstant(State::class, strtoupper($words[0])))->getValue();
+            self::check($this->connection->state() === $state, "the state is {$this->connection->state()}");
+            return;
+        }
+        $name = $key === 'field' ? array_shift($words) : null;
+        $found = $name === null ? $this->connection->$key() : $this->connection->field($name);
+        $expected = $words === ['none'] ? null : self::bytes($words);
+        self::check($found === $expected, "$key $name is " . var_export($found, true));
+    }
+
+    /** @param list<array{string, list<string>}> $lines */
+    private function input(array $lines): string
+    {
+        $input = '';
+        foreach ($lines as [$key, $words]) {
+            if ($key === 'in') {
+                $input .= self::bytes($words, $this->accept);
+                continue;
+            }
+            $times = self::times($words);
+            $input .= str_repeat($this->frame(hexdec($words[0]), self::bytes(array_slice($words, 1))), $times);
+        }
+        return $input;
+    }
+
+    /** What the peer sends. */
+    private function frame(int $firstByte, string $payload): string
+    {
+        $mask = $this->role === 'server' ? 0x80 : 0;
+        $len = strlen($payload);
+        $head = chr($firstByte) . match (true) {
+            $len < 126 => chr($mask | $len),
+            $len < 65536 => chr($mask | 126) . pack('n', $len),
+            default => chr($mask | 127) . pack('J', $len),
+        };
+        return $mask === 0 ? $head . $payload : $head . self::MASK_KEY . self::mask($payload, self::MASK_KEY);
+    }
+
+    /** @return list<array{int, string}> First bytes and payloads of what the connection has sent. */
+    private function readFrames(string $output): array
+    {
+        [$frames, $keys, $at] = [[], [], 0];
+        $take = static function (int $len) use ($output, &$at): string {
+            self::check($at + $len <= strlen($output), 'the output ends inside a frame');
+            $at += $len;
+            return substr($output, $at - $len, $len);
+        };
+        while ($at < strlen($output)) {
+            [, $firstByte, $second] = unpack('C2', $take(2));
+            $isMasked = ($second & 0x80) !== 0;
+            self::check($isMasked === ($this->role === 'client'), 'clients mask, and servers do not');
+            [$len, $least] = match ($second & 0x7f) {
+                127 => [unpack('J', $take(8))[1], 65536],
+                126 => [unpack('n', $take(2))[1], 126],
+                default => [$second & 0x7f, 0],
+            };
+            self::check($len >= $least, 'the length is not the shortest');
+            $key = $this->role === 'client' ? $take(4) : "\0\0\0\0";
+            $keys[] = $key;
+            $frames[] = [$firstByte, self::mask($take($len), $key)];
+        }
+        for ($i = 1; $this->role === 'client' && $i < count($keys); $i++) {
+            self::check($keys[$i] !== $keys[$i - 1], 'two frames have the same masking key');
+        }
+        return $frames;
+    }
+
+    private static function mask(string $payload, string $key): string
+    {
+        return $payload ^ substr(str_repeat($key, intdiv(strlen($payload), 4) + 1), 0, strlen($payload));
+    }
+
+    /** @param list<string> $words */
+    private static function config(array $words): Config
+    {
+        $config = [];
+        foreach ($words as $word) {
+            [$name, $value] = explode('=', $word, 2) + [1 => null];
+            $config[lcfirst(str_replace('_', '', ucwords($name, '_')))] = match (true) {
+                $value === null => true,
+                ctype_digit($value) => (int) min(PHP_INT_MAX, $value),
+                default => explode(',', $value),
+            };
+        }
+        return new Config(...$config);
+    }
+
+    private static function code(\Closure $call): int
+    {
+        try {
+            $call();
+        } catch (UsageError $error) {
+            return $error->getCode();
+        }
+        return 0;
+    }
+
+    /** @return list<array{name: string, line: int, role: string, config: list<string>, steps: list<array>}> */
+    private static function read(string $file): array
+    {
+        $vectors = [];
+        foreach (file($file, FILE_IGNORE_NEW_LINES) as $i => $text) {
+            if ($text === '' || $text[0] === '#') {
+                continue;
+            }
+            [$key, $value] = preg_split('/ +/', $text, 2) + [1 => ''];
+            preg_match_all('/"(?:[^"\\\\]|\\\\.)*"|[^ ]+/', $value, $words);
+            $words = $words[0];
+            $vector = array_key_last($vectors);
+            $step = $vector === null ? null : array_key_last($vectors[$vector]['steps']);
+            switch ($key) {
+                case 'vector':
+                    $vectors[] = ['name' => $value, 'line' => $i + 1, 'role' => '', 'config' => [], 'steps' => []];
+                    break;
+                case 'rule':
+                    break;
+                case 'role':
+                    $vectors[$vector]['role'] = $value;
+                    break;
+                case 'config':
+                    $vectors[$vector]['config'] = $words;
+                    break;
+                case 'in':
+                case 'frame':
+                    if (!self::isInputOnly($vectors[$vector]['steps'][$step ?? -1] ?? null)) {
+                        $vectors[$vector]['steps'][] = self::newStep('in', [], $i + 1);
+                        $step = array_key_last($vectors[$vector]['steps']);
+                    }
+                    $vectors[$vector]['steps'][$step]['input'][] = [$key, $words];
+                    break;
+                case 'do':
+                case 'fails':
+                case 'tick':
+                    $vectors[$vector]['steps'][] = self::newStep($key, $words, $i + 1);
+                    break;
+                case 'event':
+                    $vectors[$vector]['steps'][$step]['event'][] = $words;
+                    break;
+                case 'out':
+                case 'out-frame':
+                case 'out-begins':
+                case 'out-has':
+                case 'out-lacks':
+                    $vectors[$vector]['steps'][$step]['out'][] = [$key, $words];
+                    break;
+                case 'state':
+                case 'target':
+                case 'field':
+                case 'subprotocol':
+                    $vectors[$vector]['steps'][$step]['also'][] = [$key, $words];
+                    break;
+                default:
+                    throw new \UnexpectedValueException("$file:" . ($i + 1) . ": unknown key $key");
+            }
+        }
+        return $vectors;
+    }
+
+    /** @param list<string> $words */
+    private static function newStep(string $key, array $words, int $line): array
+    {
+        $lines = ['input' => [], 'event' => [], 'out' => [], 'also' => []];
+        return ['key' => $key, 'words' => $words, 'line' => $line] + $lines;
+    }
+
+    private static function isInputOnly(?array $step): bool
+    {
+        return $step !== null && $step['key'] === 'in'
+            && [$step['event'], $step['out'], $step['also']] === [[], [], []];
+    }
+
+    /**
+     * A count at the start, which is taken away.
+     *
+     * @param list<string> $words
+     */
+    private static function times(array &$words): int
+    {
+        return preg_match('/^x\d+$/', $words[0]) ? (int) substr(array_shift($words), 1) : 1;
+    }
+
+    /** @param list<string> $words */
+    private static function bytes(array $words, string $accept = ''): string
+    {
+        [$bytes, $times] = ['', 1];
+        foreach ($words as $word) {
+            if ($word[0] === 'x') {
+                $times = (int) substr($word, 1);
+                continue;
+            }
+            $bytes .= str_repeat(match ($word[0]) {
+                '"' => self::unescape(substr($word, 1, -1)),
+                '{' => $accept,
+                default => hex2bin($word),
+            }, $times);
+            $times = 1;
+        }
+        return $bytes;
+    }
+
+    private static function unescape(string $text): string
+    {
+        return preg_replace_callback('/\\\\(x..|.)/', static fn (array $found): string => match ($found[1][0]) {
+            'r' => "\r",
+            'n' => "\n",
+            't' => "\t",
+            'x' => hex2bin(substr($found[1], 1)),
+            default => $found[1],
+        }, $text);
+    }
+
+    /** Bytes to compare and to show to a person. */
+    private static function show(string $bytes): string
+    {
+        return strlen($bytes) > 400
+            ? '"' . strlen($bytes) . ' bytes, SHA-1 ' . sha1($bytes) . '"'
+            : '"' . addcslashes($bytes, "\0..\37\177..\377\"") . '"';
+    }
+
+    private static function check(bool $isTrue, string $message): void
+    {
+        if (!$isTrue) {
+            self::fail($message);
+        }
+    }
+}
