@@ -18,6 +18,7 @@ final class Loop
     private array $listeners = [];
     /** @var array<int, Client> */
     private array $clients = [];
+    private bool $isOutOfPlaces = false;
 
     /** Listens, and gives each client that comes to $accept. Returns the port; the system chooses one for 0. */
     public function listen(string $host, int $port, callable $accept): int
@@ -39,17 +40,28 @@ final class Loop
 
     private function turn(): void
     {
-        $read = array_column($this->listeners, 0);
+        // With no place for another client nobody is let in, until there is one again.
+        $isCrowded = $this->isOutOfPlaces || count($this->clients) >= self::MAX_CLIENTS;
+        $this->isOutOfPlaces = false;
+        $read = $isCrowded ? [] : array_column($this->listeners, 0);
         $write = $except = [];
+        $wait = 1;
         foreach ($this->clients as $client) {
-            if ($client->wantsToRead()) {
+            if ($client->isActive()) {
+                $wait = 0;
+            }
+            // Who does not take his answers gets no new ones.
+            if ($client->isFull()) {
+                $write[] = $client->socket;
+            } else {
                 $read[] = $client->socket;
             }
-            if ($client->wantsToWrite()) {
-                $write[] = $client->socket;
-            }
         }
-        stream_select($read, $write, $except, 1);
+        if ($read === [] && $write === []) {
+            sleep($wait);
+        } else {
+            stream_select($read, $write, $except, $wait);
+        }
 
         foreach ($read as $socket) {
             $listener = $this->listeners[(int) $socket] ?? null;
@@ -58,23 +70,19 @@ final class Loop
         foreach ($write as $socket) {
             $this->clients[(int) $socket]->write();
         }
-        foreach ($this->clients as $key => $client) {
-            $client->watchTheClock();
-            if ($client->isGone()) {
-                unset($this->clients[$key]);
-            }
+        foreach ($this->clients as $client) {
+            $client->endTurn();
         }
+        // Only now: the end of one client's turn may be the end of another client.
+        $this->clients = array_filter($this->clients, fn(Client $client) => !$client->isGone());
     }
 
     private function accept($listener, callable $accept): void
     {
         $socket = @stream_socket_accept($listener, 0, $address);
         if ($socket === false) {
-            return;
-        }
-        if (count($this->clients) >= self::MAX_CLIENTS) {
-            Client::log($address, 'refused: there are ' . self::MAX_CLIENTS . ' clients already');
-            fclose($socket);
+            // The client is gone again, or there are no descriptors left.
+            $this->isOutOfPlaces = true;
             return;
         }
         $client = new Client($socket, $address);
@@ -83,11 +91,19 @@ final class Loop
     }
 }
 
-/** What a client is served by. */
+/** What a client is served by: bytes in, bytes out, and what the time asks for. */
 interface Handler
 {
-    /** More bytes have come; all that are not used yet are in $client->in. */
-    public function received(): void;
+    public function received(string $bytes): void;
+
+    /** The bytes that wait to be sent. */
+    public function output(): string;
+
+    /** So many of them were sent. */
+    public function sent(int $length): void;
+
+    /** Returns in how many milliseconds it wants to be called again, null for never, 0 if the client is to go. */
+    public function tick(int $nowMs): ?int;
 
     /** The client is gone. */
     public function gone(): void;
@@ -97,54 +113,22 @@ interface Handler
 final class Client
 {
     private const CHUNK = 65536;
-    /** With more than this waiting to be sent nothing more is read: who does not take answers gets no new ones. */
-    private const ENOUGH_QUEUED = 1 << 20;
-    /** With more than this a client is dropped: what others say to it piles up as well. */
-    private const MAX_QUEUED = 16 << 20;
-    /** How many seconds a client has to say what it wants, and to go when it is asked to. */
-    private const PATIENCE_HANDSHAKE = 10;
-    private const PATIENCE_CLOSE = 5;
+    private const LINGER_MS = 2000;
 
     public Handler $handler;
-    /** Received and not yet used. */
-    public string $in = '';
-    private string $out = '';
-    private bool $finishing = false;
-    private bool $gone = false;
-    private ?float $deadline;
+    /** Whether the handler may have something to send, or has a new reason to ask for the time. */
+    private bool $isActive = true;
+    private bool $isFull = false;
+    private bool $isGone = false;
+    private int $tickAt = 0;
+    /** When a client that has been told all is dropped, if it does not go by itself before. */
+    private ?int $dropAt = null;
 
     /** @param resource $socket */
     public function __construct(public readonly mixed $socket, public readonly string $address)
     {
         stream_set_blocking($socket, false);
         stream_set_chunk_size($socket, self::CHUNK);
-        $this->deadline = microtime(true) + self::PATIENCE_HANDSHAKE;
-    }
-
-    /** Sends $bytes as soon as the client takes them. */
-    public function send(string $bytes): void
-    {
-        if ($this->gone || $this->finishing) {
-            return;
-        }
-        $this->out .= $bytes;
-        if (strlen($this->out) > self::MAX_QUEUED) {
-            $this->drop('it does not read what it is sent');
-        }
-    }
-
-    /** Ends the connection when all that was given to send() has been sent. What still comes is ignored. */
-    public function finish(): void
-    {
-        $this->finishing = true;
-        $this->deadline = microtime(true) + self::PATIENCE_CLOSE;
-        $this->write();
-    }
-
-    /** The client has said what it wants and may now be silent for as long as it likes. */
-    public function stay(): void
-    {
-        $this->deadline = null;
     }
 
     public static function log(string $address, string $what): void
@@ -152,76 +136,93 @@ final class Client
         fwrite(STDERR, date('H:i:s') . " $address $what\n");
     }
 
-    public function wantsToRead(): bool
+    public function isActive(): bool
     {
-        return $this->finishing || strlen($this->out) < self::ENOUGH_QUEUED;
+        return $this->isActive;
     }
 
-    public function wantsToWrite(): bool
+    public function isFull(): bool
     {
-        return $this->out !== '';
+        return $this->isFull;
     }
 
     public function isGone(): bool
     {
-        return $this->gone;
+        return $this->isGone;
+    }
+
+    /** The handler has something to send. */
+    public function wake(): void
+    {
+        $this->isActive = true;
     }
 
     public function read(): void
     {
-        if ($this->gone) {
+        if ($this->isGone) {
             return;
         }
         $bytes = @fread($this->socket, self::CHUNK);
         if ($bytes === '' || $bytes === false) {
             if (feof($this->socket)) {
-                $this->drop($this->finishing ? '' : 'vanished without a close frame');
+                $this->drop();
             }
             return;
         }
-        if (!$this->finishing) {
-            $this->in .= $bytes;
-            $this->handler->received();
-            $this->write();
+        if ($this->dropAt === null) {
+            $this->isActive = true;
+            $this->handler->received($bytes);
         }
     }
 
     public function write(): void
     {
-        if ($this->gone) {
-            return;
-        }
-        if ($this->out !== '') {
-            $sent = @fwrite($this->socket, $this->out);
+        while (!$this->isGone && ($output = $this->handler->output()) !== '') {
+            $sent = @fwrite($this->socket, $output);
             if ($sent === false) {
-                $this->drop($this->finishing ? '' : 'vanished while it was being answered');
+                $this->drop();
                 return;
             }
-            $this->out = substr($this->out, $sent);
-        }
-        if ($this->finishing && $this->out === '') {
-            // Only this side: a client that is still sending would otherwise be reset before it has read its answer.
-            stream_socket_shutdown($this->socket, STREAM_SHUT_WR);
-        }
-    }
-
-    public function watchTheClock(): void
-    {
-        if ($this->deadline !== null && microtime(true) > $this->deadline) {
-            $this->drop($this->finishing ? 'did not close its side' : 'did not finish its opening handshake');
+            $this->handler->sent($sent);
+            $this->isFull = $sent < strlen($output);
+            if ($this->isFull) {
+                return;
+            }
         }
     }
 
-    private function drop(string $why): void
+    /** Sends what this turn has brought, as one write, and looks at the clock. */
+    public function endTurn(): void
     {
-        if ($this->gone) {
+        $now = hrtime(true) / 1_000_000 | 0;
+        if ($this->dropAt !== null) {
+            if ($now >= $this->dropAt) {
+                $this->drop();
+            }
             return;
         }
-        $this->gone = true;
-        if ($why !== '') {
-            self::log($this->address, $why);
+        if ($this->isGone || !$this->isActive && $now < $this->tickAt) {
+            return;
         }
-        fclose($this->socket);
-        $this->handler->gone();
+        $this->isActive = false;
+        $this->write();
+        $wait = $this->isGone ? null : $this->handler->tick($now);
+        $this->tickAt = $wait === null ? PHP_INT_MAX : $now + $wait;
+        $this->write();
+        if ($wait === 0 && !$this->isGone) {
+            // Only this side, and the rest when the client has gone: fclose() could destroy what is on its way to it.
+            stream_socket_shutdown($this->socket, STREAM_SHUT_WR);
+            $this->dropAt = $now + self::LINGER_MS;
+        }
+    }
+
+    /** Ends the connection at once. */
+    public function drop(): void
+    {
+        if (!$this->isGone) {
+            $this->isGone = true;
+            fclose($this->socket);
+            $this->handler->gone();
+        }
     }
 }

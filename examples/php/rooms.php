@@ -4,31 +4,38 @@ declare(strict_types=1);
 
 namespace Examples;
 
+use Wsframe\Connection;
 use Wsframe\Frame;
 use Wsframe\Opcode;
 
 /** The server of "WebSocket--How it works", on port 8002 at /xxoo: each message comes back as it was. */
 final class HowItWorks extends Room
 {
-    /** Step 7: packing is also required when the server sends. A server does not mask. */
-    public function received(WebSocket $socket, Message $message): void
+    public function received(WebSocket $socket, string $message, bool $isText): void
     {
-        $socket->send(Frame::build(Frame::FIN | $message->header->opcode, $message->payload));
+        $socket->send(fn(Connection $connection) => $isText
+            ? $connection->sendText($message)
+            : $connection->sendBinary($message));
     }
 }
 
 /** The server of "Websocket Protocol resolution", on port 4000: the same, but in pieces of 125 bytes. */
 final class ProtocolResolution extends Room
 {
-    /** Receivers limit the frames of a message, Python's websockets to 4,096. What is longer goes in one frame. */
-    private const MAX_FRAGMENTED = 125 * 1000;
+    /** Receivers limit the frames of a message, Python's websockets to 4,096. What is longer goes in longer pieces. */
+    private const MAX_PIECES = 1000;
 
-    public function received(WebSocket $socket, Message $message): void
+    public function received(WebSocket $socket, string $message, bool $isText): void
     {
-        $opcode = $message->header->opcode;
-        $socket->send(strlen($message->payload) > self::MAX_FRAGMENTED
-            ? Frame::build(Frame::FIN | $opcode, $message->payload)
-            : frame_as_meant($opcode, $message->payload));
+        $opcode = $isText ? Opcode::TEXT : Opcode::BINARY;
+        $pieces = pieces($message, max(125, intdiv(strlen($message), self::MAX_PIECES)));
+        $last = array_pop($pieces);
+        $socket->send(function (Connection $connection) use ($opcode, $pieces, $last): void {
+            foreach ($pieces as $piece) {
+                $connection->sendPiece($opcode, $piece, false);
+            }
+            $connection->sendPiece($opcode, $last, true);
+        });
     }
 }
 
@@ -38,7 +45,7 @@ final class ProtocolResolution extends Room
  */
 function frame_as_meant(int $opcode, string $payload): string
 {
-    $pieces = pieces($payload);
+    $pieces = pieces($payload, 125);
     $last = array_pop($pieces);
     $frames = '';
     foreach ($pieces as $piece) {
@@ -52,15 +59,15 @@ function frame_as_meant(int $opcode, string $payload): string
 function frame_as_printed(string $text): string
 {
     $frames = '';
-    foreach (pieces($text) as $piece) {
+    foreach (pieces($text, 125) as $piece) {
         $frames .= Frame::build(Frame::FIN | Opcode::TEXT, $piece);
     }
     return $frames;
 }
 
 /** @return non-empty-list<string> */
-function pieces(string $payload): array
+function pieces(string $payload, int $length): array
 {
     // The empty payload is a message as well, of one empty piece.
-    return $payload === '' ? [''] : str_split($payload, 125);
+    return $payload === '' ? [''] : str_split($payload, $length);
 }

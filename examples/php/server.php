@@ -29,11 +29,18 @@ $chat = new Chat();
 // Step 1: start the server, listen on the socket.
 $serve = fn(int $port, array $rooms): int =>
     $loop->listen(HOST, $port, fn(Client $client) => new WebSocket($client, $rooms + ['/chat' => $chat], $page));
-$resolution = $serve((int) ($options['resolution-port'] ?? 4000), ['/' => new ProtocolResolution()]);
-$works = $serve((int) ($options['works-port'] ?? 8002), ['/xxoo' => new HowItWorks()]);
+try {
+    $resolution = $serve((int) ($options['resolution-port'] ?? 4000), ['/' => new ProtocolResolution()]);
+    $works = $serve((int) ($options['works-port'] ?? 8002), ['/xxoo' => new HowItWorks()]);
+} catch (\RuntimeException $error) {
+    fwrite(STDERR, $error->getMessage() . "; choose another with --resolution-port and --works-port\n");
+    exit(1);
+}
 
 echo 'resolution ws://', HOST, ":$resolution\n";
 echo 'works ws://', HOST, ":$works/xxoo\n";
 echo 'page http://', HOST, ":$resolution/\n";
 
+// Debian's PHP opens the time zone file at the first date(), and crashes if there is no descriptor left for it.
+date('H:i:s');
 $loop->run();

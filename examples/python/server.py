@@ -8,6 +8,8 @@ Port 0 lets the system choose. The addresses are printed.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from pathlib import Path
 
 from chat import Chat
@@ -33,8 +35,11 @@ def main() -> None:
         rooms["/chat"] = chat
         return loop.listen(HOST, port, lambda client: WebSocket(client, rooms, page))
 
-    resolution = serve(options.resolution_port, {"/": ProtocolResolution()})
-    works = serve(options.works_port, {"/xxoo": HowItWorks()})
+    try:
+        resolution = serve(options.resolution_port, {"/": ProtocolResolution()})
+        works = serve(options.works_port, {"/xxoo": HowItWorks()})
+    except OSError as error:
+        sys.exit(f"cannot listen: {error}; choose another with --resolution-port and --works-port")
     print(f"resolution ws://{HOST}:{resolution}")
     print(f"works ws://{HOST}:{works}/xxoo")
     print(f"page http://{HOST}:{resolution}/", flush=True)
@@ -42,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -30,12 +30,18 @@ class Server:
         )
         self._log: list[str] = []
         threading.Thread(target=self._read_log, daemon=True).start()
-        addresses = dict(self._process.stdout.readline().split() for _ in range(3))
-        assert addresses.keys() == {"resolution", "works", "page"}, f"{shlex.join(command)}:\n{self.log()}"
+        lines = [self._process.stdout.readline().split() for _ in range(3)]
+        assert [words[:1] for words in lines] == [["resolution"], ["works"], ["page"]], self._complain(command)
+        addresses = dict(lines)
         self.resolution = addresses["resolution"]
         self.works = addresses["works"]
         self.page = addresses["page"]
         self.chat = self.resolution + "/chat"
+
+    def _complain(self, command: list[str]) -> str:
+        self._process.kill()
+        self._process.wait()
+        return f"{shlex.join(command)} did not print its addresses:\n{self.log()}"
 
     def _read_log(self) -> None:
         for line in self._process.stderr:

@@ -66,8 +66,8 @@ def test_text_and_binary_come_back_byte_for_byte(server: Server, address: str, l
 def test_pings_are_answered_and_closes_too(server: Server, address: str) -> None:
     with connect(getattr(server, address)) as client:
         assert client.ping(b"are you there").wait(timeout=10)
-        client.close(1001, "going away")
-        assert client.close_code == 1000
+        client.close(4321, "going away")
+        assert client.close_code == 4321, "the same code comes back"
         assert client.protocol.close_rcvd_then_sent is False, "the server answered the client's close frame"
 
 
@@ -193,20 +193,23 @@ def test_a_client_that_does_not_read_holds_nobody_up(server: Server) -> None:
 REFUSED_FRAMES = {
     "garbage": (b"\xff" * 40, 1002, "reserved opcode"),
     "an HTTP request": (b"GET / HTTP/1.1\r\n\r\n", 1002, "reserved opcode"),
-    "an unmasked frame": (b"\x81\x05Hello", 1002, "mask its frames"),
-    "an unmasked empty ping": (b"\x89\x00", 1002, "mask its frames"),
-    "an over-long header": (client_frame(0x81, b"Hello", b"\x7e\x00\x05"), 1002, "81 fe 00 05"),
-    "the 64-bit form of 65,535": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", 65535)), 1002, "not minimal"),
-    "2^63 bytes": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", 1 << 63)), 1002, "above 2^63-1"),
-    "2^63-1 bytes": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", (1 << 63) - 1)), 1009, "announces"),
+    "an unmasked frame": (b"\x81\x05Hello", 1002, "did not mask"),
+    "an unmasked empty ping": (b"\x89\x00", 1002, "did not mask"),
+    "an over-long header": (client_frame(0x81, b"Hello", b"\x7e\x00\x05"), 1002, "shortest form"),
+    "the 64-bit form of 65,535": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", 65535)), 1002, "shortest form"),
+    "2^63 bytes": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", 1 << 63)), 1002, "top bit"),
+    "2^63-1 bytes": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", (1 << 63) - 1)), 1009, "limits"),
+    "a byte more than 16 MiB": (client_frame(0x82, b"", b"\x7f" + struct.pack(">Q", (16 << 20) + 1)), 1009, "limits"),
     "a reserved opcode": (client_frame(0x83, b""), 1002, "reserved opcode"),
-    "a fragmented ping": (client_frame(0x09, b""), 1002, "fragmented control frame"),
-    "a ping of 126 bytes": (client_frame(0x89, bytes(126)), 1002, "over 125 bytes"),
+    "a fragmented ping": (client_frame(0x09, b""), 1002, "fragmented a control frame"),
+    "a ping of 126 bytes": (client_frame(0x89, bytes(126)), 1002, "more than 125 bytes"),
     "RSV1": (client_frame(0xC1, b""), 1002, "RSV bit"),
-    "a first fragment": (client_frame(0x01, b"Hel"), 1003, "several frames"),
-    "a continuation of nothing": (client_frame(0x80, b"lo"), 1003, "several frames"),
+    "a continuation of nothing": (client_frame(0x80, b"lo"), 1002, "had not begun"),
+    "a message within a message": (client_frame(0x01, b"Hel") + client_frame(0x81, b"lo"), 1002, "finished another"),
     "text that is not UTF-8": (client_frame(0x81, b"\xc0\x80"), 1007, "not UTF-8"),
-    "text cut inside a character": (client_frame(0x81, b"\xe2\x82"), 1007, "inside a character"),
+    "text cut inside a character": (client_frame(0x81, b"\xe2\x82"), 1007, "not UTF-8"),
+    "a close frame of one byte": (client_frame(0x88, b"\x03"), 1002, "one byte"),
+    "a close code that is never sent": (client_frame(0x88, struct.pack(">H", 1005)), 1002, "may not be sent"),
 }
 
 
@@ -226,12 +229,47 @@ def test_refused_frames(server: Server, address: str, what: str) -> None:
         assert bystander.recv(timeout=10) == "undisturbed"
 
 
-def test_binary_in_the_chat_is_refused(server: Server) -> None:
-    with connect(server.chat) as client:
-        client.send(b"\x00")
+@pytest.mark.parametrize(("message", "code"), [(b"\x00", 1003), ("語" * 70_000, 1009)])
+def test_what_the_chat_does_not_take(server: Server, message: str | bytes, code: int) -> None:
+    with connect(server.chat) as bystander, connect(server.chat) as client:
+        client.send(message)
         with pytest.raises(ConnectionClosed) as closed:
-            _next(client, "message")
-        assert closed.value.rcvd.code == 1003
+            _next(client, "nothing but the close frame")
+        assert closed.value.rcvd.code == code
+        _next(bystander, "visitors", count=1)
+        bystander.send("undisturbed")
+        assert _next(bystander, "frame")
+        assert _next(bystander, "message")["text"] == "undisturbed"
+
+
+def test_what_follows_a_refused_message_is_not_listened_to(server: Server) -> None:
+    with connect(server.chat) as bystander, open_raw(server, server.chat, "/chat") as connection:
+        connection.sendall(client_frame(0x82, b"\x00") + client_frame(0x81, b"more") * 100)
+        host, port = connection.getsockname()
+        server.wait_for_log(f"{host}:{port} ", "refused with 1003")
+        connection.sendall(client_frame(0x88, struct.pack(">H", 1003)))
+        assert close_code(read_to_end(connection)) == 1003
+        bystander.send("undisturbed")
+        assert _next(bystander, "frame")
+        assert _next(bystander, "message")["text"] == "undisturbed"
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_longest_message_comes_back(server: Server, address: str) -> None:
+    with connect(getattr(server, address)) as client:
+        message = bytes(16 << 20)
+        client.send(message)
+        assert client.recv(timeout=60) == message
+
+
+def test_a_message_in_several_frames_with_a_ping_between(server: Server) -> None:
+    with open_raw(server, server.works, "/xxoo") as connection:
+        pieces = [client_frame(0x01, b"Hel"), client_frame(0x89, b"?"), client_frame(0x80, b"lo")]
+        connection.sendall(b"".join(pieces) + client_frame(0x88, b""))
+        pong, text, close = frames(read_to_end(connection))
+    assert (pong.opcode, pong.data) == (Opcode.PONG, b"?")
+    assert (text.opcode, text.data) == (Opcode.TEXT, b"Hello")
+    assert (close.opcode, close.data) == (Opcode.CLOSE, b"")
 
 
 @pytest.mark.parametrize("way", ["closes TCP", "resets TCP", "in the middle of a frame"])
@@ -254,6 +292,10 @@ REFUSED_REQUESTS = {
     "HTTP/1.0": (request("/xxoo").replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
     "a folded line": (request("/xxoo", Origin="a\r\n b"), 400),
     "a bare line feed": (request("/xxoo", Origin="a\nb"), 400),
+    "a line feed in the path": (request("/xxoo\n19:00:00 forged"), 400),
+    "an escape sequence in the path": (request("/\x1b[31mred"), 400),
+    "two Hosts": (request("/xxoo").replace(b"\r\n\r\n", b"\r\nHost: other\r\n\r\n"), 400),
+    "a body": (request("/xxoo", Content_Length="5"), 400),
     "no Host": (request("/xxoo", Host=None), 400),
     "POST": (request("/xxoo", "POST"), 405),
     "no Connection": (request("/xxoo", Connection=None), 400),
@@ -279,8 +321,8 @@ def test_refused_requests(server: Server, what: str) -> None:
         connection.sendall(data)
         head, body = split_head(read_to_end(connection))
     assert head.startswith(f"HTTP/1.1 {status} ".encode()), head
-    assert body, "the answer says what was wrong"
-    server.wait_for_log(f"{host}:{port} ", f"refused with HTTP status {status}")
+    assert body or status == 405, "the answer says what was wrong"
+    server.wait_for_log(f"{host}:{port} ", f"refused with {status}")
     if status == 426:
         assert b"\r\nSec-WebSocket-Version: 13\r\n" in head
         assert b"\r\nUpgrade: websocket\r\n" in head

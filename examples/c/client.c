@@ -1,0 +1,165 @@
+/*
+ * A WebSocket client: libwsframe with poll().
+ *
+ *     client ws://127.0.0.1:8002/xxoo Hello world
+ *
+ * sends each word as a message, prints each message that comes back, and closes. Without words it sends back all that
+ * it gets until the server closes. Ends with 0 if the connection was closed as it should be.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <wsframe.h>
+
+enum { MAX_MESSAGE = 16 << 20, CHUNK = 64 << 10, LINGER_MS = 2000 };
+
+struct client {
+    int fd;
+    wsframe_connection *connection;
+    char **words;
+    int word_count;
+    int returned; /* how many messages have come */
+};
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int connect_to(const char *host, const char *port) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *addresses;
+    int fd = -1, on = 1, failure = getaddrinfo(host, port, &hints, &addresses);
+    if (failure) {
+        fprintf(stderr, "client: %s: %s\n", host, gai_strerror(failure));
+        return -1;
+    }
+    for (struct addrinfo *address = addresses; address && fd < 0; address = address->ai_next) {
+        fd = socket(address->ai_family, address->ai_socktype, address->ai_protocol);
+        if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) == 0) continue;
+        perror("client: cannot connect");
+        close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(addresses);
+    if (fd >= 0) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (fd >= 0) fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+/* Deals with what came. Returns less than 0 if that failed, as the functions of the connection do. */
+static ptrdiff_t handle(struct client *client, const wsframe_event *event, const char *payload) {
+    uint32_t opcode = event->kind == WSFRAME_EVENT_TEXT ? WSFRAME_OPCODE_TEXT : WSFRAME_OPCODE_BINARY;
+    ptrdiff_t result = 0;
+    switch (event->kind) {
+    case WSFRAME_EVENT_OPEN:
+        for (int i = 0; i < client->word_count && result >= 0; i++) {
+            const char *word = client->words[i];
+            result = wsframe_connection_send(client->connection, WSFRAME_OPCODE_TEXT, word, strlen(word));
+        }
+        break;
+    case WSFRAME_EVENT_TEXT:
+    case WSFRAME_EVENT_BINARY:
+        if (client->word_count == 0) return wsframe_connection_send(client->connection, opcode, payload, event->length);
+        fwrite(payload, 1, event->length, stdout);
+        putchar('\n');
+        if (++client->returned == client->word_count)
+            result = wsframe_connection_close(client->connection, 1000, NULL, 0);
+        break;
+    }
+    return result;
+}
+
+/* Reads what has come and deals with it. Returns whether the server is still there, as the next one does. */
+static int read_from(struct client *client) {
+    static char in[CHUNK];
+    ssize_t in_len = recv(client->fd, in, sizeof in, 0);
+    if (in_len <= 0) return in_len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+
+    const void *data;
+    ptrdiff_t events = wsframe_connection_receive_in_place(client->connection, in, (size_t)in_len);
+    const wsframe_event *event = wsframe_connection_events(client->connection);
+    wsframe_connection_data(client->connection, &data);
+    for (ptrdiff_t i = 0; i < events; i++, event++) {
+        const char *payload = (event->flags & WSFRAME_EVENT_IN_PLACE ? in : (const char *)data) + event->offset;
+        ptrdiff_t result = handle(client, event, payload);
+        if (result >= 0 || result == WSFRAME_ERROR_STATE) continue; /* STATE: it is closing */
+        fprintf(stderr, "client: %s\n", wsframe_strerror(result));
+        return 0;
+    }
+    return 1;
+}
+
+/* Writes as much as the server takes. */
+static int write_to(struct client *client) {
+    const void *output;
+    ptrdiff_t output_len = wsframe_connection_output(client->connection, &output);
+    if (output_len <= 0) return output_len == 0;
+    ssize_t written = send(client->fd, output, (size_t)output_len, MSG_NOSIGNAL);
+    if (written < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    return wsframe_connection_sent(client->connection, (size_t)written) >= 0;
+}
+
+/* Talks until there is no more to be said. */
+static void talk(struct client *client) {
+    const void *output;
+    while (write_to(client)) {
+        ptrdiff_t wait_ms = wsframe_connection_tick(client->connection, now_ms());
+        if (wait_ms <= 0) return;
+        /* It reads when the server has taken all it was sent, so the answers to one read are all that waits. */
+        int waits = wsframe_connection_output(client->connection, &output) > 0;
+        struct pollfd server = {.fd = client->fd, .events = waits ? POLLOUT : POLLIN};
+        poll(&server, 1, wait_ms < 60000 ? (int)wait_ms : 60000);
+        if (server.revents & ~POLLOUT && !read_from(client)) return;
+    }
+}
+
+/* RFC 6455 section 7.1.1: with close() alone, what the server still sends could destroy what is on its way to it. */
+static void hang_up(int fd) {
+    char rest[4096];
+    struct pollfd server = {.fd = fd, .events = POLLIN};
+    uint64_t end_ms = now_ms() + LINGER_MS;
+    shutdown(fd, SHUT_WR);
+    while (now_ms() < end_ms && poll(&server, 1, LINGER_MS) > 0 && recv(fd, rest, sizeof rest, 0) > 0) continue;
+    close(fd);
+}
+
+int main(int argc, char **argv) {
+    char host[256], port[6] = "80";
+    if (argc < 2 || sscanf(argv[1], "ws://%255[^:/]:%5[0-9]", host, port) < 1) {
+        fprintf(stderr, "client ws://HOST:PORT/TARGET [WORD...]\n");
+        return 2;
+    }
+    const char *authority = argv[1] + strlen("ws://");
+    size_t authority_len = strcspn(authority, "/");
+    const char *target = authority[authority_len] == '/' ? authority + authority_len : "/";
+
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.max_message_len = MAX_MESSAGE;
+    config.max_output_len = MAX_MESSAGE + 3 * CHUNK; /* short messages need three times as much when they are masked */
+    struct client client = {.words = argv + 2, .word_count = argc - 2};
+    if (wsframe_connection_new(WSFRAME_ROLE_CLIENT, &config, &client.connection) < 0) return 1;
+    ptrdiff_t result = wsframe_connection_request(client.connection, authority, authority_len, target, strlen(target));
+    if (result < 0) fprintf(stderr, "client: %s\n", wsframe_strerror(result));
+    client.fd = result < 0 ? -1 : connect_to(host, port);
+    if (client.fd >= 0) {
+        talk(&client);
+        hang_up(client.fd);
+    }
+    int is_closed = wsframe_connection_state(client.connection) == WSFRAME_STATE_CLOSED;
+    const char *error = wsframe_connection_error(client.connection);
+    if (error) fprintf(stderr, "client: %s\n", error);
+    wsframe_connection_free(client.connection);
+    return is_closed ? 0 : 1;
+}
