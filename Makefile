@@ -4,6 +4,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
 BROWSER := tests/browser/node_modules
 PREFIX := /usr/local
+SECONDS := 60
 VERSION := $(shell sed -n '/^version = "\(.*\)"/{s//\1/p;q;}' Cargo.toml)
 ABI := $(firstword $(subst ., ,$(VERSION)))
 
@@ -26,7 +27,7 @@ run: build ## Serve the documents' two servers, in PHP; the address is printed.
 	@exec php examples/php/server.php
 
 .PHONY: test
-test: tools lint test-rust test-python test-php test-examples test-browser ## Run every test.
+test: tools lint test-rust test-python test-php test-examples autobahn test-browser ## Run every test.
 
 .PHONY: tools
 tools: $(VENV)/installed $(BROWSER)/installed
@@ -39,7 +40,7 @@ lint: tools
 	$(VENV)/bin/ruff check bindings/python examples tests
 	$(VENV)/bin/ruff format --check bindings/python examples tests
 	$(VENV)/bin/mypy --strict bindings/python/src
-	@for file in $$(git ls-files '*.php'); do php -l $$file >/dev/null || exit 1; done
+	@find bindings examples -name '*.php' | while read file; do php -l $$file >/dev/null || exit 1; done
 
 .PHONY: test-rust
 test-rust: tools build
@@ -55,12 +56,20 @@ test-php: tools build
 
 .PHONY: test-examples
 test-examples: tools build
-	$(VENV)/bin/pytest -q tests/examples
+	$(VENV)/bin/pytest -q tests/examples tests/differential
 
 .PHONY: test-browser
 test-browser: tools build
-	SERVER_CMD="php examples/php/server.php" node --test tests/browser/
-	SERVER_CMD="$(VENV)/bin/python examples/python/server.py" node --test tests/browser/
+	SERVER_CMD="php examples/php/server.php" node --test tests/browser/browser.test.mjs
+	SERVER_CMD="$(VENV)/bin/python examples/python/server.py" node --test tests/browser/browser.test.mjs
+
+.PHONY: autobahn
+autobahn: tools build ## Run Autobahn's cases against all examples; the report is in target/autobahn.
+	$(VENV)/bin/python tests/autobahn/run.py
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for SECONDS (60), with nightly Rust and cargo-fuzz.
+	fuzz/run $(SECONDS)
 
 .PHONY: bench
 bench: ## Compare masking, headers and the accept key with naive versions.
@@ -75,7 +84,8 @@ readme: ## Put the programs of examples/*/hello.* into README.md.
 	WSFRAME_REWRITE_README=1 cargo test --locked --test readme
 
 .PHONY: install
-install: build ## Install library, header and wsframe.pc below PREFIX (/usr/local).
+install: ## Install library, header and wsframe.pc below PREFIX (/usr/local), after `make build`.
+	@test -f $(TARGET)/release/libwsframe.so || { echo 'Run `make build` first.' >&2; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(TARGET)/release/libwsframe.so $(DESTDIR)$(PREFIX)/lib/libwsframe.so.$(VERSION)
 	ln -sf libwsframe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libwsframe.so.$(ABI)
@@ -83,13 +93,15 @@ install: build ## Install library, header and wsframe.pc below PREFIX (/usr/loca
 	install -m 644 $(TARGET)/release/libwsframe.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/wsframe.h $(DESTDIR)$(PREFIX)/include/
 	printf '%s\n' 'Name: wsframe' 'Description: WebSocket for every language with a C FFI' 'Version: $(VERSION)' \
-		'Libs: -L$(PREFIX)/lib -lwsframe' 'Cflags: -I$(PREFIX)/include' \
+		'Libs: -L$(PREFIX)/lib -lwsframe' 'Libs.private: -lpthread -ldl -lm -lrt' 'Cflags: -I$(PREFIX)/include' \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/wsframe.pc
+	$(if $(DESTDIR),,-ldconfig)
 
 .PHONY: clean
 clean: ## Remove all that was built or installed into local folders.
 	cargo clean
-	rm -rf $(BROWSER)
+	rm -rf $(BROWSER) bindings/python/build bindings/python/src/*.egg-info fuzz/target
+	find . -name __pycache__ -o -name '.*_cache' -o -name .hypothesis | xargs rm -rf
 
 $(VENV)/installed: bindings/python/requirements-dev.txt
 	@.ci/install venv
@@ -99,7 +111,7 @@ $(VENV)/installed: bindings/python/requirements-dev.txt
 	@touch $@
 
 $(BROWSER)/installed: tests/browser/package-lock.json
-	@.ci/install npm
+	@.ci/install node
 	@echo "Installing into $(BROWSER): playwright-core"
 	@npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

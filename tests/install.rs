@@ -6,7 +6,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{root, run, scratch};
+use common::{release_library, root, run, scratch};
 
 #[test]
 fn a_program_is_built_and_run_against_what_was_installed() {
@@ -14,6 +14,7 @@ fn a_program_is_built_and_run_against_what_was_installed() {
     let at = |path: &str| destination.join("usr").join(path);
     let mut make = Command::new("make");
     make.current_dir(root()).args(["install", "PREFIX=/usr"]).arg(format!("DESTDIR={}", destination.display()));
+    release_library();
     run(&mut make);
 
     let hello = destination.join("hello");
