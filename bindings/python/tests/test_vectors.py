@@ -334,7 +334,7 @@ def expected_events(words):
     """The name and the data, or None if any data will do, of the events of a line."""
     times, words = repeated(words)
     size = {"error": 3, "close": 2, "unfinished": 2}.get(words[0], 1)
-    is_any = len(words) == 1 and words[0] in ("open", "request", "http")
+    is_any = len(words) == size and words[0] in ("open", "request", "http", "error")
     return [(" ".join(words[:size]), None if is_any else octets(words[size:]))] * times
 
 
