@@ -1,19 +1,21 @@
 //! libwsframe: WebSocket ([RFC 6455]) for every language that can call C.
 //!
 //! This crate is built as a C shared library with a generated header, `include/wsframe.h`, and bindings for PHP and
-//! Python. Rust programs can use the same functions directly. Each is plain: bytes in, bytes out, no state, no
-//! allocation, no I/O.
+//! Python. Rust programs can use the same modules directly. None of them does I/O: bytes that were read go in, bytes to
+//! be written come out.
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`handshake`] | the accept key of the opening handshake |
+//! | [`connection`] | all of the protocol for one peer, server or client: begin here |
+//! | [`handshake`] | the opening handshake: accept key, request and response |
 //! | [`frame`] | frame header and whole frame, to and from bytes |
+//! | [`close`] | close codes, and the payload of a close frame |
 //! | [`mask`] | masks and unmasks a payload |
 //! | [`utf8`] | checks the text of a message |
 //! | [`error`] | every failure, its code, its close code and its sentence |
 //! | [`ffi`] | the same as C functions |
 //!
-//! Reading one frame from a client and answering it:
+//! Reading one frame from a client and answering it, without a connection:
 //!
 //! ```
 //! use wsframe::frame::{self, FIN, Header, Opcode};
