@@ -55,10 +55,13 @@ fn write(input: &[u8]) {
     let status = 200 + status.iter().fold(0_u16, |sum, &byte| (sum * 8 + u16::from(byte)) % 400);
     let mut out = Vec::new();
     write_response(status, &extra, body, &mut out);
+    // These have no content.
+    let body = if matches!(status, 204 | 304) { &[] } else { body };
     assert_eq!(head_end(&out, 1), Ok(Some(out.len() - body.len())));
     let response = Response::parse(&out[..out.len() - body.len()], 2 + added).expect("what is written can be read");
     assert_eq!(response.status, status);
-    assert_eq!(response.fields.all("content-length").next(), Some(body.len().to_string().as_bytes()));
+    let length = body.len().to_string();
+    assert_eq!(response.fields.all("content-length").next(), (status != 204).then_some(length.as_bytes()));
 
     let mut out = Vec::new();
     write_acceptance(KEY, Some("chat"), &extra, &mut out).unwrap();
