@@ -12,7 +12,7 @@ use crate::connection::{Connection, Due, Event, Role};
 use crate::error::Error;
 use crate::frame::Opcode;
 
-/// One WebSocket connection, of a server or a client, without I/O. The second part of the page above shows its loop.
+/// One WebSocket connection, of a server or a client, without I/O. The page above shows its loop.
 ///
 /// A connection may be used from one thread at a time and from any thread; different connections never meet. A call
 /// while another is running on the same connection returns WSFRAME_ERROR_STATE and does nothing.
