@@ -12,6 +12,7 @@
 //! | [`close`] | close codes, and the payload of a close frame |
 //! | [`mask`] | masks and unmasks a payload |
 //! | [`utf8`] | checks the text of a message |
+//! | [`cpu`] | what this CPU can do |
 //! | [`error`] | every failure, its code, its close code and its sentence |
 //! | [`ffi`] | the same as C functions |
 //!
@@ -39,6 +40,7 @@
 
 pub mod close;
 pub mod connection;
+pub mod cpu;
 pub mod error;
 #[allow(unsafe_code)]
 pub mod ffi;

@@ -3,18 +3,51 @@
 //! Masking keeps a client's bytes from looking like HTTP to proxies on the way. It hides nothing: the key travels in
 //! the same frame.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
+mod append;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx512;
+mod kernel;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+#[allow(unsafe_code)]
+mod neon;
+mod payload;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod sse2;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use crate::error::Error;
+use append::append;
+use kernel::{Key, unmask_ends, unmask_groups};
+use payload::{Copied, Payload};
+use words::Words;
+
+/// Sixteen bytes at a time, without asking what the CPU can do.
+#[cfg(target_arch = "x86_64")]
+const BASELINE: sse2::Sse2 = sse2::Sse2;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+const BASELINE: neon::Neon = neon::Neon;
+#[cfg(not(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+)))]
+const BASELINE: Words = Words;
 
 /// Masks or unmasks `data` in place.
 ///
 /// `offset` is the position of `data` in the payload, for a payload that is worked on piece by piece: 0 for its start.
 #[inline]
 pub fn unmask(data: &mut [u8], key: [u8; 4], offset: usize) {
-    words::unmask(data, rotated(key, offset));
+    run(data, Key::at(key, offset));
 }
 
 /// Masks or unmasks `input` into `out`; as [`unmask`], but the input stays as it is.
@@ -24,104 +57,83 @@ pub fn unmask(data: &mut [u8], key: [u8; 4], offset: usize) {
 /// [`Error::LengthsDiffer`] if `out` is not as long as `input`; it is then unchanged.
 #[inline]
 pub fn unmask_copy(input: &[u8], key: [u8; 4], offset: usize, out: &mut [u8]) -> Result<(), Error> {
-    if input.len() != out.len() {
-        return Err(Error::LengthsDiffer);
-    }
-    words::unmask_copy(input, rotated(key, offset), out);
+    let payload = Copied::new(input, out).ok_or(Error::LengthsDiffer)?;
+    run(payload, Key::at(key, offset));
     Ok(())
 }
 
-/// The key as it applies from `offset` on, so that every variant starts at its first byte.
+/// Masks or unmasks `input` to the end of `kept`; as [`unmask_copy`], but memory is made for it. Without a key the bytes
+/// are appended as they are.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`] if there is no memory for it; `kept` is then unchanged.
 #[inline]
-fn rotated(key: [u8; 4], offset: usize) -> [u8; 4] {
-    let mut key = key;
-    key.rotate_left(offset % 4);
-    key
+pub fn append_unmasked(kept: &mut Vec<u8>, input: &[u8], key: Option<[u8; 4]>, offset: usize) -> Result<(), Error> {
+    append_and_test(kept, input, key, offset).map(|_| ())
 }
 
-/// The formula of RFC 6455 section 5.3, against which every variant is tested.
-#[cfg(test)]
-fn naive(data: &[u8], key: [u8; 4], offset: usize) -> Vec<u8> {
-    data.iter().enumerate().map(|(i, byte)| byte ^ key[offset.wrapping_add(i) % 4]).collect()
+/// As [`unmask`]. Returns whether the unmasked bytes are ASCII, which costs next to nothing.
+#[inline]
+pub(crate) fn unmask_and_test(data: &mut [u8], key: [u8; 4], offset: usize) -> bool {
+    run(data, Key::at(key, offset))
 }
 
-#[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+/// As [`append_unmasked`]. Returns whether the unmasked bytes are ASCII.
+#[inline]
+pub(crate) fn append_and_test(
+    kept: &mut Vec<u8>,
+    input: &[u8],
+    key: Option<[u8; 4]>,
+    offset: usize,
+) -> Result<bool, Error> {
+    append(kept, input, Key::at(key.unwrap_or_default(), offset))
+}
 
-    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// Whether `data` is ASCII: unmasked with no key and written nowhere.
+#[inline]
+pub(crate) fn is_ascii(data: &[u8]) -> bool {
+    run(data, Key::at([0; 4], 0))
+}
 
-    fn numbered(len: usize) -> Vec<u8> {
-        (0..len).map(|i| (i * 7 + i / 256) as u8).collect()
-    }
-
-    fn assert_like_naive(data: &[u8], key: [u8; 4], offset: usize) {
-        let expected = naive(data, key, offset);
-
-        let mut in_place = data.to_vec();
-        unmask(&mut in_place, key, offset);
-        assert_eq!(in_place, expected, "in place, {} bytes, offset {offset}", data.len());
-
-        let mut copy = vec![0xAA; data.len()];
-        assert_eq!(unmask_copy(data, key, offset, &mut copy), Ok(()));
-        assert_eq!(copy, expected, "copied, {} bytes, offset {offset}", data.len());
-    }
-
-    /// RFC 6455 section 5.7, a single-frame masked text message.
-    #[test]
-    fn unmasks_the_example_of_the_rfc() {
-        let mut payload = *b"\x7f\x9f\x4d\x51\x58";
-        unmask(&mut payload, KEY, 0);
-        assert_eq!(&payload, b"Hello");
-    }
-
-    #[test]
-    fn every_length_offset_and_alignment_is_like_naive() {
-        let data = numbered(300 + 64);
-        for len in 0..=300 {
-            for offset in 0..4 {
-                assert_like_naive(&data[..len], KEY, offset);
-            }
+/// Unmasks a payload by what suits its length, and returns whether the result is ASCII.
+#[inline]
+fn run(payload: impl Payload, key: Key) -> bool {
+    let len = payload.len();
+    if len < 16 {
+        if len >= 8 {
+            unmask_ends::<_, 8, 1>(Words, payload, key)
+        } else if len >= 4 {
+            unmask_ends::<_, 4, 1>(Words, payload, key)
+        } else if len >= 2 {
+            unmask_ends::<_, 2, 1>(Words, payload, key)
+        } else {
+            unmask_ends::<_, 1, 1>(Words, payload, key)
         }
-        for start in 0..64 {
-            let mut buffer = data.clone();
-            unmask(&mut buffer[start..start + 300], KEY, start);
-            assert_eq!(buffer[start..start + 300], naive(&data[start..start + 300], KEY, start));
-            assert_eq!(buffer[..start], data[..start], "bytes before the payload are untouched");
-            assert_eq!(buffer[start + 300..], data[start + 300..], "bytes after the payload are untouched");
+    } else if len < 32 {
+        unmask_ends::<_, 16, 1>(BASELINE, payload, key)
+    } else if len < 64 {
+        unmask_ends::<_, 16, 2>(BASELINE, payload, key)
+    } else if len < 128 {
+        unmask_ends::<_, 16, 4>(BASELINE, payload, key)
+    } else {
+        run_long(payload, key)
+    }
+}
+
+/// Unmasks a payload that is worth asking what the CPU can do: of at least 128 bytes.
+#[inline(always)]
+fn run_long(payload: impl Payload, key: Key) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if payload.len() >= 256
+            && let Some(simd) = avx512::Avx512::detect()
+        {
+            return simd.unmask(payload, key);
         }
-    }
-
-    #[test]
-    fn offset_may_be_as_large_as_it_can() {
-        let mut payload = [0; 5];
-        unmask(&mut payload, KEY, usize::MAX);
-        assert_eq!(payload, [KEY[3], KEY[0], KEY[1], KEY[2], KEY[3]]);
-    }
-
-    #[test]
-    fn copy_refuses_another_length_and_touches_nothing() {
-        let mut out = [9; 4];
-        assert_eq!(unmask_copy(b"abc", KEY, 0, &mut out), Err(Error::LengthsDiffer));
-        assert_eq!(out, [9; 4]);
-    }
-
-    proptest! {
-        #[test]
-        fn random_payloads_are_like_naive(data in proptest::collection::vec(any::<u8>(), 0..5000), key: [u8; 4], offset in 0usize..1 << 40) {
-            assert_like_naive(&data, key, offset);
-        }
-
-        #[test]
-        fn in_pieces_is_like_whole(data in proptest::collection::vec(any::<u8>(), 0..500), key: [u8; 4], cut: proptest::sample::Index) {
-            let cut = cut.index(data.len() + 1);
-            let mut pieces = data.clone();
-            let (head, tail) = pieces.split_at_mut(cut);
-            unmask(head, key, 0);
-            unmask(tail, key, cut);
-            prop_assert_eq!(pieces, naive(&data, key, 0));
+        if let Some(simd) = avx2::Avx2::detect() {
+            return simd.unmask(payload, key);
         }
     }
+    unmask_groups::<_, 16, 4>(BASELINE, payload, key)
 }

@@ -2,7 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::Error;
+use crate::mask;
+
+/// Text is unmasked and checked in blocks of this many bytes: the check finds them in a near cache, and an error ends the
+/// work soon. Smaller ones cut more characters, which costs more than it saves. A multiple of four, so that the masking
+/// key applies alike to each.
+const BLOCK_LEN: usize = 32 << 10;
+
+/// Up to this many bytes it pays to test for ASCII before the real check; with more, that is as fast at it.
+const SHORT_LEN: usize = 1 << 10;
 
 /// Checks as much of `input` as can be decided and returns how many bytes at its start are whole characters.
 ///
@@ -15,6 +27,17 @@ use crate::error::Error;
 /// surrogate, or more than U+10FFFF.
 #[inline]
 pub fn check(input: &[u8]) -> Result<usize, Error> {
+    if is_short_ascii(input) { Ok(input.len()) } else { check_any(input) }
+}
+
+#[inline]
+fn is_short_ascii(input: &[u8]) -> bool {
+    input.len() <= SHORT_LEN && mask::is_ascii(input)
+}
+
+/// Never inlined, so that ASCII does not pay for the room this takes.
+#[inline(never)]
+fn check_any(input: &[u8]) -> Result<usize, Error> {
     match simdutf8::compat::from_utf8(input) {
         Ok(_) => Ok(input.len()),
         Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
@@ -38,12 +61,61 @@ impl Validator {
     /// [`Error::InvalidUtf8`] if no continuation can make the text valid.
     #[inline]
     pub fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
-        let rest = if self.cut_len == 0 { piece } else { self.complete(piece)? };
-        let whole = check(rest)?;
-        if let Some(cut) = rest.get(whole..)
-            && !cut.is_empty()
-        {
-            self.keep(cut);
+        self.push_tested(piece, is_short_ascii(piece))
+    }
+
+    /// Unmasks the next piece in place and checks it, in one pass over memory. `offset` is as in [`mask::unmask`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUtf8`] if no continuation can make the text valid. How much of `data` is unmasked is then not
+    /// defined: what lies behind the error may still be as it came.
+    #[inline]
+    pub fn push_unmasked(&mut self, data: &mut [u8], key: [u8; 4], offset: usize) -> Result<(), Error> {
+        for block in data.chunks_mut(BLOCK_LEN) {
+            let is_ascii = mask::unmask_and_test(block, key, offset);
+            self.push_tested(block, is_ascii)?;
+        }
+        Ok(())
+    }
+
+    /// Unmasks the next piece to the end of `kept` and checks it there, in one pass over memory. `key` and `offset` are
+    /// as in [`mask::append_unmasked`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUtf8`] if no continuation can make the text valid; `kept` may then have got a part of the piece.
+    /// [`Error::OutOfMemory`] if there is no memory for it; `kept` is then unchanged.
+    #[inline]
+    pub fn append_unmasked(
+        &mut self,
+        kept: &mut Vec<u8>,
+        input: &[u8],
+        key: Option<[u8; 4]>,
+        offset: usize,
+    ) -> Result<(), Error> {
+        // All at once, as growing block by block would move what is there more than once.
+        kept.try_reserve(input.len()).map_err(|_| Error::OutOfMemory)?;
+        for block in input.chunks(BLOCK_LEN) {
+            let at = kept.len();
+            let is_ascii = mask::append_and_test(kept, block, key, offset)?;
+            self.push_tested(kept.get(at..).unwrap_or_default(), is_ascii)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the next piece, of which the caller may know that it is ASCII.
+    #[inline]
+    fn push_tested(&mut self, piece: &[u8], is_ascii: bool) -> Result<(), Error> {
+        if is_ascii && self.is_complete() { Ok(()) } else { self.push_any(piece) }
+    }
+
+    #[inline(never)]
+    fn push_any(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let rest = if self.is_complete() { piece } else { self.complete(piece)? };
+        let whole = check_any(rest)?;
+        if whole < rest.len() {
+            self.keep(rest.get(whole..).unwrap_or_default());
         }
         Ok(())
     }
@@ -62,25 +134,17 @@ impl Validator {
     }
 
     /// Completes the character that was cut, and returns what follows it; nothing if it is still not complete.
-    #[cold]
     fn complete<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], Error> {
-        let mut rest = piece;
-        while let Some((&byte, after)) = rest.split_first() {
-            rest = after;
-            let [a, b, c] = self.cut;
-            let character = match self.cut_len {
-                1 => [a, byte, 0, 0],
-                2 => [a, b, byte, 0],
-                _ => [a, b, c, byte],
-            };
-            let len = usize::from(self.cut_len).saturating_add(1);
-            let character = character.get(..len).unwrap_or_default();
-            if check(character)? == len {
-                self.cut_len = 0;
-                break;
-            }
-            self.keep(character);
+        let had = self.cut_len();
+        let missing = character_len(self.cut).saturating_sub(had);
+        let (added, rest) = piece.split_at_checked(missing).unwrap_or((piece, &[]));
+        let mut character = [0; 4];
+        for (place, &byte) in character.iter_mut().zip(self.cut.iter().take(had).chain(added)) {
+            *place = byte;
         }
+        let character = character.get(..had.saturating_add(added.len())).unwrap_or_default();
+        let whole = check_any(character)?;
+        self.keep(character.get(whole..).unwrap_or_default());
         Ok(rest)
     }
 
@@ -93,75 +157,11 @@ impl Validator {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn text_cut_inside_a_character_is_counted_up_to_it() {
-        let text = "κόσμε €𐍈";
-        for cut in 0..=text.len() {
-            let whole = (0..=cut).rev().find(|&at| text.is_char_boundary(at));
-            assert_eq!(check(&text.as_bytes()[..cut]).ok(), whole, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_become_utf8_is_refused_at_once() {
-        let cases: [(&str, &[u8]); 9] = [
-            ("a continuation byte alone", b"a\x80"),
-            ("an over-long slash", b"\xC0\x80"),
-            ("an over-long form of three bytes", b"\xE0\x9F"),
-            ("the first surrogate", b"\xED\xA0\x80"),
-            ("the start of a surrogate", b"\xED\xA0"),
-            ("above U+10FFFF", b"\xF4\x90\x80\x80"),
-            ("the start of something above U+10FFFF", b"\xF4\x90"),
-            ("a byte that is never used", b"\xFF"),
-            ("a character cut short by another", b"\xE2\x82a"),
-        ];
-        for (what, input) in cases {
-            assert_eq!(check(input), Err(Error::InvalidUtf8), "{what}");
-        }
-    }
-
-    #[test]
-    fn a_piece_that_makes_the_text_invalid_is_refused_at_once() {
-        let mut text = Validator::default();
-        assert_eq!(text.push(b"\xF4"), Ok(()));
-        assert!(!text.is_complete());
-        assert_eq!(text.push(b"\x90"), Err(Error::InvalidUtf8));
-    }
-
-    proptest! {
-        #[test]
-        fn in_pieces_is_like_whole(
-            input in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0xF0), Just(0x90), Just(0x8D), Just(b'a')], 0..60),
-            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
-        ) {
-            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
-            cuts.extend([0, input.len()]);
-            cuts.sort_unstable();
-            let mut text = Validator::default();
-            let pushed = cuts.windows(2).try_for_each(|ends| text.push(&input[ends[0]..ends[1]]));
-            match check(&input) {
-                Ok(whole) => {
-                    prop_assert_eq!(pushed, Ok(()));
-                    prop_assert_eq!(text.cut_len(), input.len() - whole);
-                }
-                Err(error) => prop_assert_eq!(pushed, Err(error)),
-            }
-        }
-
-        #[test]
-        fn agrees_with_the_standard_library(input in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0xE2), Just(0x82), Just(b'a')], 0..200)) {
-            let expected = match std::str::from_utf8(&input) {
-                Ok(text) => Ok(text.len()),
-                Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
-                Err(_) => Err(Error::InvalidUtf8),
-            };
-            prop_assert_eq!(check(&input), expected);
-        }
+/// How long a character is that begins with these bytes, and is longer than they are (RFC 3629 section 3).
+const fn character_len([first, ..]: [u8; 3]) -> usize {
+    match first {
+        0xF0.. => 4,
+        0xE0.. => 3,
+        _ => 2,
     }
 }

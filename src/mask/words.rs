@@ -1,37 +1,59 @@
-//! Eight bytes at a time, in plain Rust that the compiler turns into the target's baseline vectors.
+//! Words of 1 to 16 bytes, in plain Rust: for the shortest payloads, and for targets without vectors of their own here.
 
 #![forbid(unsafe_code)]
 
-const WORD: usize = size_of::<u64>();
+use super::kernel::{Key, Simd};
 
-#[inline]
-fn word(key: [u8; 4]) -> u64 {
-    let [a, b, c, d] = key;
-    u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+#[derive(Clone, Copy)]
+pub(super) struct Words;
+
+macro_rules! words {
+    ($($word:ident)*) => {$(
+        impl Simd<{ size_of::<$word>() }> for Words {
+            type Vector = $word;
+
+            #[inline(always)]
+            fn repeat(self, key: Key) -> $word {
+                repeated(key.word()) as $word
+            }
+
+            #[inline(always)]
+            fn load(self, bytes: &[u8; size_of::<$word>()]) -> $word {
+                $word::from_le_bytes(*bytes)
+            }
+
+            #[inline(always)]
+            fn bytes(self, vector: $word) -> [u8; size_of::<$word>()] {
+                vector.to_le_bytes()
+            }
+
+            #[inline(always)]
+            fn xor(self, a: $word, b: $word) -> $word {
+                a ^ b
+            }
+
+            #[inline(always)]
+            fn or(self, a: $word, b: $word) -> $word {
+                a | b
+            }
+
+            #[inline(always)]
+            fn is_ascii(self, vector: $word) -> bool {
+                vector & repeated(0x8080_8080) as $word == 0
+            }
+        }
+    )*};
 }
 
-#[inline]
-pub(super) fn unmask(data: &mut [u8], key: [u8; 4]) {
-    let word = word(key);
-    let (words, tail) = data.as_chunks_mut::<WORD>();
-    for place in words {
-        *place = (u64::from_ne_bytes(*place) ^ word).to_ne_bytes();
-    }
-    for (place, byte) in tail.iter_mut().zip(word.to_ne_bytes()) {
-        *place ^= byte;
-    }
+#[allow(clippy::cast_possible_truncation, clippy::cast_lossless, reason = "a word has as much of the pattern as fits")]
+mod widths {
+    use super::{Key, Simd, Words, repeated};
+
+    words! { u8 u16 u32 u64 u128 }
 }
 
-/// `out` is as long as `input`.
-#[inline]
-pub(super) fn unmask_copy(input: &[u8], key: [u8; 4], out: &mut [u8]) {
-    let word = word(key);
-    let (words, tail) = input.as_chunks::<WORD>();
-    let (out_words, out_tail) = out.as_chunks_mut::<WORD>();
-    for (place, bytes) in out_words.iter_mut().zip(words) {
-        *place = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
-    }
-    for ((place, byte), key_byte) in out_tail.iter_mut().zip(tail).zip(word.to_ne_bytes()) {
-        *place = byte ^ key_byte;
-    }
+#[inline(always)]
+const fn repeated(pattern: u32) -> u128 {
+    let pattern = pattern as u128;
+    pattern | pattern << 32 | pattern << 64 | pattern << 96
 }
