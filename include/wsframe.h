@@ -2,8 +2,8 @@
  * GENERATED from src/ffi by `make header`: do not edit.
  */
 /*
- * libwsframe speaks WebSocket (RFC 6455) for programs in any language that can call C. It does no I/O: bytes that were read
- * go in, bytes to be written come out.
+ * libwsframe speaks WebSocket (RFC 6455, compressed or not: RFC 7692) for programs in any language that can call C. It does
+ * no I/O: bytes that were read go in, bytes to be written come out.
  *
  * The connection does all of the protocol. A server's loop, when it has read from a client's socket:
  *
@@ -54,11 +54,12 @@
  *    wsframe_config begins with its size and may grow.
  * 6. Enums only name constants. Parameters and fields are plain integers.
  * 7. Nothing unwinds or aborts across this border. The frame functions cannot panic, but for two that call code of which
- *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of a connection would catch
- *    a panic and return WSFRAME_ERROR_INTERNAL. The connection is then dead: every call but wsframe_connection_free()
- *    returns WSFRAME_ERROR_STATE. The process and its other connections live on.
+ *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of connections, messages and
+ *    extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection is then dead: every call but
+ *    wsframe_connection_free() returns WSFRAME_ERROR_STATE. The process and its other connections live on.
  * 8. The frame functions have no state and may be called from any thread at any time. A connection may be used from one
- *    thread at a time; different connections never meet.
+ *    thread at a time; different connections never meet. A wsframe_message does not change, and any number of threads may
+ *    use it at a time.
  */
 
 #ifndef WSFRAME_H
@@ -288,6 +289,10 @@ typedef enum wsframe_event_flag {
      * The data are in the input of wsframe_connection_receive_in_place(), not in wsframe_connection_data().
      */
     WSFRAME_EVENT_IN_PLACE = 4,
+    /**
+     * The message came compressed.
+     */
+    WSFRAME_EVENT_COMPRESSED = 8,
 } wsframe_event_flag;
 
 /**
@@ -313,6 +318,19 @@ typedef enum wsframe_config_flag {
      */
     WSFRAME_CONFIG_START_OPEN = 8,
     /**
+     * Messages may be compressed with permessage-deflate (RFC 7692), if the peer agrees. Do not compress secrets together
+     * with what an attacker chooses (section 8): how long the message gets tells him about both.
+     */
+    WSFRAME_CONFIG_DEFLATE = 16,
+    /**
+     * Each message of the server is compressed on its own. It gets longer, and nothing is kept for it between messages.
+     */
+    WSFRAME_CONFIG_SERVER_NO_CONTEXT_TAKEOVER = 32,
+    /**
+     * The same for the messages of the client.
+     */
+    WSFRAME_CONFIG_CLIENT_NO_CONTEXT_TAKEOVER = 64,
+    /**
      * A server accepts frames that are not masked, a client frames that are.
      */
     WSFRAME_CONFIG_ACCEPT_ANY_MASK = 256,
@@ -331,12 +349,34 @@ typedef enum wsframe_config_flag {
 } wsframe_config_flag;
 
 /**
+ * Bits that may be set in the opcode given to wsframe_connection_send(), beside WSFRAME_OPCODE_TEXT or _BINARY, for a say in
+ * whether that message is compressed. They do nothing on connections that have not agreed to compress.
+ */
+typedef enum wsframe_send_flag {
+    /**
+     * Not compressed, for instance because it has a secret next to what an attacker chose (RFC 7692 section 8).
+     */
+    WSFRAME_SEND_PLAIN = 256,
+    /**
+     * Compressed, however short it is, and even if that makes it longer.
+     */
+    WSFRAME_SEND_COMPRESSED = 512,
+} wsframe_send_flag;
+
+/**
  * One WebSocket connection, of a server or a client, without I/O. The page above shows its loop.
  *
  * A connection may be used from one thread at a time and from any thread; different connections never meet. A call
  * while another is running on the same connection returns WSFRAME_ERROR_STATE and does nothing.
  */
 typedef struct wsframe_connection wsframe_connection;
+
+/**
+ * A message that is checked and compressed once, and sent on many connections.
+ *
+ * It does not change: any number of threads may send it at the same time. It may be freed as soon as it was sent.
+ */
+typedef struct wsframe_message wsframe_message;
 
 /**
  * What an application can choose for a connection. All zeroes are the defaults, which are strict, and right for most;
@@ -406,6 +446,33 @@ typedef struct wsframe_config {
      * Length of origins in bytes, 0 for none. A list with nothing but commas and spaces is an error.
      */
     size_t origins_len;
+    /**
+     * With WSFRAME_CONFIG_DEFLATE: the shortest message in bytes that is compressed unasked; 0 stands for 64, or for 256
+     * where each message is compressed on its own.
+     */
+    uint32_t deflate_min_len;
+    /**
+     * How hard to compress, from 1, the fastest, to 9, the smallest; 0 stands for 6.
+     */
+    uint32_t deflate_level;
+    /**
+     * How far back a server's messages may refer to those before them, as a power of two: 9 to 15; 0 stands for 12. So
+     * many bytes, 4,096 for 12, does a connection keep at most.
+     */
+    uint32_t server_max_window_bits;
+    /**
+     * The same for a client's messages. A client that does not offer to be asked keeps to 15.
+     */
+    uint32_t client_max_window_bits;
+    /**
+     * With WSFRAME_CONFIG_START_OPEN and WSFRAME_CONFIG_DEFLATE: the Sec-WebSocket-Extensions of the response that somebody
+     * else has written, for instance what wsframe_extensions_answer() answered.
+     */
+    const void *extensions;
+    /**
+     * Length of extensions in bytes, 0 if the response had none.
+     */
+    size_t extensions_len;
 } wsframe_config;
 
 /**
@@ -433,7 +500,7 @@ typedef struct wsframe_event {
      */
     uint8_t kind;
     /**
-     * Any of WSFRAME_EVENT_FIRST, _LAST and _IN_PLACE: both for a message that is whole.
+     * Any of WSFRAME_EVENT_FIRST, _LAST, _IN_PLACE and _COMPRESSED: the first two for a message that is whole.
      */
     uint8_t flags;
     /**
@@ -441,6 +508,28 @@ typedef struct wsframe_event {
      */
     int32_t error;
 } wsframe_event;
+
+/**
+ * What both ends of a connection agreed on for compressed messages (RFC 7692 section 7.1).
+ */
+typedef struct wsframe_deflate {
+    /**
+     * 1 if each message of the server is compressed on its own, else 0.
+     */
+    uint8_t server_no_context_takeover;
+    /**
+     * 1 if each message of the client is compressed on its own, else 0.
+     */
+    uint8_t client_no_context_takeover;
+    /**
+     * How far back the server's messages may refer, as a power of two: 8 to 15.
+     */
+    uint8_t server_max_window_bits;
+    /**
+     * The same for the client's.
+     */
+    uint8_t client_max_window_bits;
+} wsframe_deflate;
 
 /**
  * A frame header (RFC 6455 section 5.2). 16 bytes, in every version of the library.
@@ -481,12 +570,14 @@ extern "C" {
  * be NULL for the defaults. A server then waits for a request, a client for wsframe_connection_request().
  *
  * The handle lives until wsframe_connection_free(). An open connection that nothing is happening on takes at most
- * 256 bytes of memory.
+ * 256 bytes of memory, and once compressed messages were exchanged as many more as the next may refer to: see
+ * server_max_window_bits and client_max_window_bits of the config. What compresses them is shared by the connections of a
+ * thread; only while a compressed message has come in part, its connection has an inflater of 68 KB to itself.
  *
  * Returns 0.
  *
  * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, role is another number, or the config has a wrong struct_size, an
- * unknown flag or field, or a subprotocol that is no token.
+ * unknown flag or field, a number out of range, a subprotocol that is no token, or extensions that do not fit the rest.
  *
  * config is NULL or points to a config, connection to a pointer that can be written.
  */
@@ -576,6 +667,10 @@ ptrdiff_t wsframe_connection_sent(struct wsframe_connection *connection,
  * Puts a whole message into the output as one frame. opcode is WSFRAME_OPCODE_TEXT or WSFRAME_OPCODE_BINARY; in are its
  * in_len bytes, which for text must be UTF-8.
  *
+ * If both ends have agreed to compress, a message of at least the config's deflate_min_len is compressed if that makes it
+ * shorter; opcode | WSFRAME_SEND_PLAIN or opcode | WSFRAME_SEND_COMPRESSED decides otherwise for this one. What goes to
+ * many connections is compressed once by wsframe_message_new().
+ *
  * Returns how many bytes of output wait.
  *
  * Errors: WSFRAME_ERROR_STATE unless the connection is open, or while a message that is sent in pieces is not finished.
@@ -591,8 +686,26 @@ ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
                                   size_t in_len);
 
 /**
+ * Puts count messages into the output, as wsframe_connection_send() does with each, for many small messages with one call.
+ * They stand one behind the other at in; lens are their count lengths.
+ *
+ * Returns how many messages were put there. That is less than count if there was no room for the next one, or it cannot be
+ * sent; a call that begins with it returns the error.
+ *
+ * Errors: as wsframe_connection_send(), for the first of them. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
+ *
+ * connection is a live handle, lens points to count lengths, in to as many readable bytes as they sum up to.
+ */
+ptrdiff_t wsframe_connection_send_many(struct wsframe_connection *connection,
+                                       uint32_t opcode,
+                                       const void *in,
+                                       const size_t *lens,
+                                       size_t count);
+
+/**
  * Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4). All pieces of a message have
- * its opcode; last is not 0 for the last one. Text may be cut anywhere. Pings and close may come between them.
+ * its opcode; last is not 0 for the last one. Text may be cut anywhere. Pings and close may come between them. If both
+ * ends have agreed to compress, the message is compressed unless its first piece has WSFRAME_SEND_PLAIN.
  *
  * Returns and errors as wsframe_connection_send(); WSFRAME_ERROR_STATE if the opcode is not that of the pieces before.
  *
@@ -683,6 +796,19 @@ ptrdiff_t wsframe_connection_add_field(struct wsframe_connection *connection,
                                        size_t value_len);
 
 /**
+ * Does without permessage-deflate on this connection although its config has WSFRAME_CONFIG_DEFLATE: for some targets, or
+ * some clients, after WSFRAME_EVENT_REQUEST and before wsframe_connection_accept(); for a client before
+ * wsframe_connection_request().
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_STATE if it is too late. WSFRAME_ERROR_ARGUMENT if connection is NULL.
+ *
+ * connection is a live handle.
+ */
+ptrdiff_t wsframe_connection_decline_deflate(struct wsframe_connection *connection);
+
+/**
  * Lets in the client of a WSFRAME_EVENT_REQUEST. subprotocol is one that it offered; if subprotocol_len is 0, the
  * config's list decides.
  *
@@ -747,6 +873,17 @@ ptrdiff_t wsframe_connection_field(const struct wsframe_connection *connection,
  */
 ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
                                          const void **subprotocol);
+
+/**
+ * Writes to *deflate what both ends agreed on for compressed messages and returns 1; returns 0 and writes nothing if
+ * messages are not compressed.
+ *
+ * Errors: as wsframe_connection_data().
+ *
+ * connection is a live handle, deflate a record that can be written.
+ */
+ptrdiff_t wsframe_connection_deflate(const struct wsframe_connection *connection,
+                                     struct wsframe_deflate *deflate);
 
 /**
  * Returns how far the connection has come: one of WSFRAME_STATE_*.
@@ -875,6 +1012,23 @@ ptrdiff_t wsframe_frame_build(uint32_t first_byte,
                               size_t out_cap);
 
 /**
+ * Writes a server's frame for each of count payloads, one behind the other, to out. As wsframe_frame_build(), but for many
+ * small messages with one call. The payloads stand one behind the other at in; lens are their count lengths.
+ *
+ * Returns how many bytes were written, which is the sum of wsframe_frame_size() of each.
+ *
+ * Errors: as wsframe_frame_build().
+ *
+ * lens points to count lengths, in to as many readable bytes as they sum up to, out to out_cap bytes that can be written.
+ */
+ptrdiff_t wsframe_frames_build(uint32_t first_byte,
+                               const void *in,
+                               const size_t *lens,
+                               size_t count,
+                               void *out,
+                               size_t out_cap);
+
+/**
  * Computes the Sec-WebSocket-Accept value that answers a client's Sec-WebSocket-Key (RFC 6455 section 4.2.2).
  *
  * key is the value of that field, without the white space around it. The answer is written to out without a NUL behind
@@ -896,7 +1050,7 @@ ptrdiff_t wsframe_accept_key(const void *key,
 /**
  * Computes the response to the opening handshake whose head is the in_len bytes at in, for hosts that have read it
  * themselves: "GET /chat HTTP/1.1", the fields, and the blank line, each line ending with CR LF. config may be NULL for
- * the defaults. The connection then starts with WSFRAME_CONFIG_START_OPEN.
+ * the defaults. The connection then starts with WSFRAME_CONFIG_START_OPEN, and with the extensions of the response.
  *
  * Returns the length of the response. It lets the client in if its status, at out + 9, is 101; other responses refuse,
  * and TCP is to be closed after them.
@@ -913,6 +1067,25 @@ ptrdiff_t wsframe_handshake_answer(const void *in,
                                    const struct wsframe_config *config,
                                    void *out,
                                    size_t out_cap);
+
+/**
+ * Computes the Sec-WebSocket-Extensions of a response, for hosts that write it themselves (RFC 7692 section 5). in are the
+ * in_len bytes of that field of the request, several of them joined with commas. What is written goes into the response,
+ * and into the extensions of the config with which the connection then starts. The config has WSFRAME_CONFIG_DEFLATE.
+ *
+ * Returns how many bytes were written; 0 says that the response must not have the field: nothing was offered that can be
+ * accepted, or the config does not want it.
+ *
+ * Errors: WSFRAME_ERROR_HANDSHAKE if in is no list of extensions. WSFRAME_ERROR_SPACE if out_cap is too small; 128 always
+ * is enough. WSFRAME_ERROR_ARGUMENT for a wrong config, or if a pointer is NULL and its length is not 0.
+ *
+ * in points to in_len readable bytes, config is NULL or points to a config, out to out_cap bytes that can be written.
+ */
+ptrdiff_t wsframe_extensions_answer(const void *in,
+                                    size_t in_len,
+                                    const struct wsframe_config *config,
+                                    void *out,
+                                    size_t out_cap);
 
 /**
  * Unmasks, or masks, which is the same act, the len bytes at data in place (RFC 6455 section 5.3).
@@ -949,6 +1122,46 @@ ptrdiff_t wsframe_unmask_copy(const void *in,
                               const void *key,
                               size_t offset,
                               void *out);
+
+/**
+ * Prepares a message for many connections and writes its handle to *message: checks it, and compresses it if the config has
+ * WSFRAME_CONFIG_DEFLATE, without a context, which every receiver understands. opcode and in are those of
+ * wsframe_connection_send(); config is that of the connections it is meant for, and may be NULL for the defaults.
+ *
+ * The handle lives until wsframe_message_free(); in is copied.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT for another opcode, text that is not UTF-8, a wrong config or a NULL pointer;
+ * WSFRAME_ERROR_MEMORY.
+ *
+ * in points to in_len readable bytes, config is NULL or points to a config, message to a pointer that can be written.
+ */
+ptrdiff_t wsframe_message_new(uint32_t opcode,
+                              const void *in,
+                              size_t in_len,
+                              const struct wsframe_config *config,
+                              struct wsframe_message **message);
+
+/**
+ * Frees a message. NULL does nothing. No call may be using it.
+ *
+ * message is NULL or came from wsframe_message_new() and was not freed.
+ */
+void wsframe_message_free(struct wsframe_message *message);
+
+/**
+ * Puts a prepared message into the output; compressed if it is, and if both ends of this connection have agreed to
+ * compress.
+ *
+ * Returns how many bytes of output wait.
+ *
+ * Errors: as wsframe_connection_send().
+ *
+ * connection and message are live handles.
+ */
+ptrdiff_t wsframe_connection_send_message(struct wsframe_connection *connection,
+                                          const struct wsframe_message *message);
 
 /**
  * Checks that the len bytes at in are UTF-8, as the text of a message must be (RFC 6455 section 8.1).

@@ -26,27 +26,35 @@
 
 #![forbid(unsafe_code)]
 
+mod buffers;
 mod clock;
 mod config;
+mod deflate;
 mod event;
 mod mask_keys;
+mod message;
 mod opening;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
-
-use std::ops::Range;
+mod whole;
 
 use crate::close::NO_STATUS;
+use crate::deflate::Parameters;
 use crate::error::Error;
-use crate::frame::Opcode;
+use crate::frame::{FIN, Opcode};
+use crate::handshake;
+use buffers::Buffers;
 use clock::Clock;
 pub use clock::Due;
 pub use config::{Config, ConfigFlag, Settings};
+use deflate::Contexts;
 pub use event::{Event, EventFlag, EventKind};
+pub use message::Message;
 use opening::Opening;
 use receive::Reader;
+pub use send::Compress;
 use send::Writer;
 
 /// Which end of the connection this is.
@@ -93,6 +101,10 @@ pub struct Connection {
     error: Option<Error>,
     /// The subprotocol that both ends speak.
     subprotocol: Option<Box<str>>,
+    /// What both ends agreed on, if messages may be compressed.
+    deflate: Option<Parameters>,
+    /// Only once a message was compressed, and only as long as the next may refer to it.
+    contexts: Option<Box<Contexts>>,
     /// Only until the connection is open.
     opening: Option<Box<Opening>>,
     /// Only while there is something in them: an idle connection has none.
@@ -103,25 +115,6 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug)]
 struct Farewell {
     code: u16,
-}
-
-/// What was received and not yet released, and what is to be sent.
-#[derive(Debug, Default)]
-struct Buffers {
-    events: Vec<Event>,
-    /// Payloads: of the messages that are complete, then of the one that is not, then of control frames.
-    data: Vec<u8>,
-    /// Where in `data` the message is that is not complete.
-    message: Range<usize>,
-    /// Payloads of control frames, until they are put behind `data`.
-    control: Vec<u8>,
-    /// Where in `control` the one begins that is not complete.
-    control_at: usize,
-    output: Vec<u8>,
-    /// How much of `output` has been sent.
-    sent: usize,
-    /// The payload of the last ping that could not be answered because the peer does not read.
-    unanswered: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -137,6 +130,11 @@ impl Connection {
         if settings.max_output_len == 0 {
             settings.max_output_len = settings.max_message_len.saturating_mul(2);
         }
+        let extensions = config.extensions.as_deref().filter(|_| open).map(str::as_bytes);
+        let deflate = match role {
+            Role::Server => handshake::read_own_response(extensions.into_iter(), settings.deflate()),
+            Role::Client => handshake::check_response(extensions.into_iter(), settings.deflate()),
+        };
         Ok(Self {
             settings,
             role,
@@ -147,6 +145,8 @@ impl Connection {
             farewell: None,
             error: None,
             subprotocol: None,
+            deflate: deflate.map_err(|_| Error::InvalidConfig)?,
+            contexts: None,
             opening: if open { None } else { Some(Box::new(Opening::new(config))) },
             buffers: None,
         })
@@ -217,15 +217,14 @@ impl Connection {
 
     /// Gives back the memory of the events and their data, and all other memory that nothing is in.
     pub fn release(&mut self) {
+        self.release_contexts();
         let Some(buffers) = &mut self.buffers else { return };
         buffers.drop_delivered();
-        if buffers.is_empty() {
-            self.buffers = None;
-        }
+        Buffers::release(&mut self.buffers);
     }
 
     fn buffers(&mut self) -> &mut Buffers {
-        self.buffers.get_or_insert_default()
+        Buffers::of(&mut self.buffers)
     }
 
     /// Why the connection failed, if the peer was the reason.
@@ -240,6 +239,12 @@ impl Connection {
         self.subprotocol.as_deref()
     }
 
+    /// What both ends agreed on, if messages may be compressed.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<Parameters> {
+        self.deflate
+    }
+
     /// Ends the connection because of what the peer did, and says so in an event.
     fn fail(&mut self, error: Error) {
         let close_code = self.refusal(error);
@@ -252,6 +257,7 @@ impl Connection {
         }
         self.error = Some(error);
         self.state = State::Failed;
+        self.contexts = None;
     }
 
     /// Puts the last frame into the output.
@@ -260,7 +266,7 @@ impl Connection {
         let Some(Farewell { code }) = self.farewell.take() else { return };
         let payload = code.to_be_bytes();
         // Only a client without random bytes for its masking key cannot say it.
-        let _ = self.put_frame(true, Opcode::Close, if code == NO_STATUS { &[] } else { &payload });
+        let _ = self.put_frame(FIN, Opcode::Close, if code == NO_STATUS { &[] } else { &payload });
     }
 
     /// Prepares what tells the peer of an error, and returns the close code or HTTP status that it has.
@@ -278,33 +284,6 @@ impl Connection {
             }
             _ => error.code().close_code(),
         }
-    }
-}
-
-impl Buffers {
-    /// Forgets the events and their data, and moves the message that is not complete to the front.
-    fn drop_delivered(&mut self) {
-        self.events.clear();
-        self.data.truncate(self.message.end);
-        self.data.drain(..self.message.start.min(self.data.len()));
-        self.message = 0..self.data.len();
-    }
-
-    /// Gives the place of what was sent to what is yet to be, before that is more than it.
-    fn reuse_sent(&mut self) {
-        if self.sent > self.waiting() {
-            self.output.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
-
-    /// How much output waits.
-    fn waiting(&self) -> usize {
-        self.output.len().saturating_sub(self.sent)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.data.is_empty() && self.control.is_empty() && self.output.is_empty()
     }
 }
 

@@ -93,6 +93,13 @@ impl ErrorCode {
     }
 }
 
+const fn c_string(sentence: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(sentence.as_bytes()) {
+        Ok(sentence) => sentence,
+        Err(_) => c"",
+    }
+}
+
 /// Writes the list of failures: the exact cause, the code it belongs to, and its sentence, which is also its
 /// documentation.
 macro_rules! failures {
@@ -115,20 +122,14 @@ macro_rules! failures {
 
             /// The exact cause as a sentence for the log.
             #[must_use]
-            pub const fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$cause => $sentence,)*
-                }
+            pub fn sentence(self) -> &'static str {
+                self.c_sentence().to_str().unwrap_or_default()
             }
 
             /// The same with a NUL behind it, for C.
             pub(crate) const fn c_sentence(self) -> &'static CStr {
-                let bytes = match self {
-                    $(Self::$cause => concat!($sentence, "\0").as_bytes(),)*
-                };
-                match CStr::from_bytes_with_nul(bytes) {
-                    Ok(sentence) => sentence,
-                    Err(_) => c"",
+                match self {
+                    $(Self::$cause => const { c_string(concat!($sentence, "\0")) },)*
                 }
             }
         }
@@ -162,6 +163,7 @@ failures! {
     OutputFull              Space     "more output is waiting than the limit allows; write it before sending more"
     OutOfMemory             Memory    "memory could not be allocated"
     Panicked                Internal  "a defect in libwsframe was caught; please report it"
+    CompressionFailed       Internal  "zlib refused to compress, which it has no reason to; please report it"
     NoRandomness            Io        "the operating system gave no random bytes"
 
     // The peer was wrong, before the connection was open.
@@ -180,6 +182,8 @@ failures! {
     InvalidAccept           Handshake "the Sec-WebSocket-Accept does not answer the key (RFC 6455 section 4.1)"
     UnofferedSubprotocol    Handshake "the response has a subprotocol that was not offered (RFC 6455 section 4.1)"
     UnofferedExtension      Handshake "the response has an extension that was not offered (RFC 6455 section 4.1)"
+    MalformedExtensions     Handshake "the Sec-WebSocket-Extensions is not a list of extensions (RFC 6455 section 9.1)"
+    InvalidDeflateResponse  Handshake "the response's permessage-deflate does not fit the offer (RFC 7692 section 7.1)"
 
     // The peer was wrong, afterwards.
     ReservedOpcode          Protocol  "the peer used a reserved opcode (RFC 6455 section 5.2)"
@@ -194,9 +198,11 @@ failures! {
     MessageInterrupted      Protocol  "the peer began a message before it had finished another (RFC 6455 section 5.4)"
     InvalidClosePayload     Protocol  "the peer sent a close frame with a payload of one byte (RFC 6455 section 5.5.1)"
     InvalidCloseCode        Protocol  "the peer closed with a code that may not be sent (RFC 6455 section 7.4)"
+    InvalidDeflate          Protocol  "the peer sent a compressed message that is not DEFLATE, or refers to what it may not (RFC 7692 section 7.2.2)"
     InvalidUtf8             Utf8      "the text is not UTF-8 (RFC 6455 section 8.1)"
     MessageTooBig           TooBig    "the peer sent a message or a frame that is longer than the limits allow"
-    TooManyFragments        TooBig    "the peer sent a message in more frames than the limits allow"
+    TooManyFragments        TooBig    "the peer sent a message in more frames, or DEFLATE streams, than the limits allow"
+    TooMuchForNothing       TooBig    "the peer sent a compressed message that is much longer than what comes out of it"
 }
 
 impl Error {

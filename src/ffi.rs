@@ -12,13 +12,17 @@ mod error;
 mod frame;
 mod handshake;
 mod mask;
+mod message;
 mod records;
 mod utf8;
 
 pub use connection::*;
 pub use error::{wsframe_close_code, wsframe_strerror, wsframe_version};
-pub use frame::{wsframe_frame_build, wsframe_frame_size, wsframe_header_build, wsframe_header_parse};
-pub use handshake::{wsframe_accept_key, wsframe_handshake_answer};
+pub use frame::{
+    wsframe_frame_build, wsframe_frame_size, wsframe_frames_build, wsframe_header_build, wsframe_header_parse,
+};
+pub use handshake::{wsframe_accept_key, wsframe_extensions_answer, wsframe_handshake_answer};
 pub use mask::{wsframe_unmask, wsframe_unmask_copy};
-pub use records::{HeaderFlag, wsframe_config, wsframe_header};
+pub use message::{wsframe_connection_send_message, wsframe_message, wsframe_message_free, wsframe_message_new};
+pub use records::{HeaderFlag, SendFlag, wsframe_config, wsframe_deflate, wsframe_header};
 pub use utf8::wsframe_utf8_check;

@@ -15,12 +15,12 @@ pub const RSV3: u8 = 0x10;
 const OPCODE: u8 = 0x0F;
 
 /// The MASK bit of a frame's second byte; the other seven bits are the length or announce a longer form.
-const MASK: u8 = 0x80;
-const LENGTH_16_BIT: u8 = 126;
+pub(crate) const MASK: u8 = 0x80;
+pub(crate) const LENGTH_16_BIT: u8 = 126;
 const LENGTH_64_BIT: u8 = 127;
 
 /// The longest payload that the seven length bits of the second byte can hold.
-const MAX_7_BIT_LEN: u8 = 125;
+pub(crate) const MAX_7_BIT_LEN: u8 = 125;
 /// The longest payload that the 16-bit length can hold.
 const MAX_16_BIT_LEN: u16 = u16::MAX;
 /// The longest payload there is: the top bit of the 64-bit length must be 0.
@@ -163,17 +163,7 @@ impl Header {
     /// [`Error::OutputTooSmall`]. `out` is then unchanged.
     #[inline]
     pub fn build(&self, out: &mut [u8]) -> Result<usize, Error> {
-        if self.payload_len > MAX_PAYLOAD_LEN {
-            return Err(Error::BuildOversizedPayload);
-        }
-        if self.opcode.is_control() {
-            if !self.fin {
-                return Err(Error::BuildFragmentedControl);
-            }
-            if self.payload_len > MAX_CONTROL_PAYLOAD_LEN {
-                return Err(Error::BuildOversizedControl);
-            }
-        }
+        self.check()?;
         let header_len = self.encoded_len();
         let out = out.get_mut(..header_len).ok_or(Error::OutputTooSmall)?;
 
@@ -188,6 +178,23 @@ impl Header {
             put(rest, key);
         }
         Ok(header_len)
+    }
+
+    /// Checks that it may be sent.
+    #[inline]
+    fn check(&self) -> Result<(), Error> {
+        if self.payload_len > MAX_PAYLOAD_LEN {
+            return Err(Error::BuildOversizedPayload);
+        }
+        if self.opcode.is_control() {
+            if !self.fin {
+                return Err(Error::BuildFragmentedControl);
+            }
+            if self.payload_len > MAX_CONTROL_PAYLOAD_LEN {
+                return Err(Error::BuildOversizedControl);
+            }
+        }
+        Ok(())
     }
 
     /// The length in bytes of this header on the wire.
@@ -264,6 +271,32 @@ pub fn build(first_byte: u8, payload: &[u8], out: &mut [u8]) -> Result<usize, Er
     let header_len = header.build(head)?;
     body.copy_from_slice(payload);
     Ok(header_len.saturating_add(payload.len()))
+}
+
+/// Writes a server's frame for each of `payloads`, one behind the other, to the start of `out` and returns their length.
+///
+/// # Errors
+///
+/// As [`build`], if that would fail for one of them. `out` is then unchanged.
+#[inline]
+pub fn build_many<'a>(
+    first_byte: u8,
+    payloads: impl Iterator<Item = &'a [u8]> + Clone,
+    out: &mut [u8],
+) -> Result<usize, Error> {
+    let opcode = Opcode::from_first_byte(first_byte).ok_or(Error::BuildReservedOpcode)?;
+    let mut len = 0_usize;
+    for payload in payloads.clone() {
+        let header = Header { payload_len: payload.len() as u64, ..Header::with_first_byte(first_byte, opcode) };
+        header.check()?;
+        len = len.saturating_add(header.encoded_len()).saturating_add(payload.len());
+    }
+    let mut rest = out.get_mut(..len).ok_or(Error::OutputTooSmall)?;
+    for payload in payloads {
+        let built = build(first_byte, payload, rest)?;
+        rest = rest.get_mut(built..).unwrap_or_default();
+    }
+    Ok(len)
 }
 
 #[cfg(test)]

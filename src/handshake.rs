@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod extensions;
 mod head;
 mod request;
 mod response;
@@ -12,6 +13,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::error::Error;
 
+pub use extensions::{accept_offer, check_response, offer, read_own_response};
 pub use head::{Fields, HeadReader, is_field_name, is_field_value};
 pub use request::{Request, write_request};
 pub use response::{Extra, Response, write_acceptance, write_refusal, write_response};

@@ -9,6 +9,7 @@
 //! | [`connection`] | all of the protocol for one peer, server or client: begin here |
 //! | [`handshake`] | the opening handshake: accept key, request and response |
 //! | [`frame`] | frame header and whole frame, to and from bytes |
+//! | [`deflate`] | permessage-deflate: what was agreed on |
 //! | [`close`] | close codes, and the payload of a close frame |
 //! | [`mask`] | masks and unmasks a payload |
 //! | [`utf8`] | checks the text of a message |
@@ -41,10 +42,12 @@
 pub mod close;
 pub mod connection;
 pub mod cpu;
+pub mod deflate;
 pub mod error;
 #[allow(unsafe_code)]
 pub mod ffi;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+mod pool;
 pub mod utf8;

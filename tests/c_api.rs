@@ -60,7 +60,7 @@ macro_rules! programs {
     };
 }
 
-programs! { connection.c cplusplus.cpp errors.c frame.c handshake.c header.c mask.c threads.c utf8.c }
+programs! { connection.c cplusplus.cpp deflate.c errors.c frame.c handshake.c header.c mask.c threads.c utf8.c }
 
 fn with_the_shared_library(source: &str) {
     let program = compile(source, "shared", &[], &shared_library());

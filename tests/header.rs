@@ -54,7 +54,7 @@ fn generate(config: Config) -> String {
     // rustdoc wants this heading above what the caller guarantees; in C that goes without saying.
     let text = text.replace(" * # Safety\n *\n", "");
     // A record and the constants for one of its fields have to have different names, the constants not.
-    ["HEADER_FLAG", "EVENT_KIND", "EVENT_FLAG", "CONFIG_FLAG"].iter().fold(text, |text, name| {
+    ["HEADER_FLAG", "EVENT_KIND", "EVENT_FLAG", "CONFIG_FLAG", "SEND_FLAG"].iter().fold(text, |text, name| {
         let record = name.split('_').next().unwrap_or(name);
         text.replace(&format!("WSFRAME_{name}_"), &format!("WSFRAME_{record}_"))
     })

@@ -21,6 +21,10 @@ const FACTOR: usize = 64;
 /// The table for a head's fields, twice, and the fixed parts.
 const CONSTANT: usize = 100 << 10;
 
+/// What a byte may inflate to, in a list that doubles, and is twice there while it does; and what inflates it.
+const INFLATED: usize = 3 * 1032;
+const INFLATER: usize = 150 << 10;
+
 const RFC_ACCEPT: &[u8; 28] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 #[derive(Clone, Copy)]
@@ -35,7 +39,9 @@ impl Choice {
     fn new(bytes: [u8; 8]) -> Self {
         let [role, flags, leniency, message, frame, head, cuts @ ..] = bytes;
         let mut settings = Settings::default();
-        settings.flags = u32::from(flags & 0xF) | u32::from(leniency & 0xF) << 8;
+        settings.flags = u32::from(flags & 0x7F) | u32::from(leniency & 0xF) << 8;
+        // What a response without parameters agrees to.
+        (settings.server_max_window_bits, settings.client_max_window_bits) = (15, 15);
         let limits = [16 << 20, 0, 1, 10, 125, 1000, 65_536, 100_000];
         settings.max_message_len = limits[usize::from(message % 8)];
         settings.max_frame_len = limits[usize::from(frame % 8)];
@@ -106,7 +112,12 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn run(choice: Choice, input: &[u8], way: Way) -> Outcome {
     let mut meter = Meter::default();
-    let config = Config { settings: choice.settings, subprotocols: vec!["chat".into()], origins: vec![] };
+    let extensions = choice.has(ConfigFlag::Deflate).then(|| {
+        let server = if choice.has(ConfigFlag::ServerNoContextTakeover) { "; server_no_context_takeover" } else { "" };
+        let client = if choice.has(ConfigFlag::ClientNoContextTakeover) { "; client_no_context_takeover" } else { "" };
+        format!("permessage-deflate{server}{client}")
+    });
+    let config = Config { settings: choice.settings, extensions, subprotocols: vec!["chat".into()], origins: vec![] };
     let mut connection = meter.measure(|| Connection::new(choice.role, &config)).unwrap();
     let mut heard = Heard::default();
     let mut input = input.to_vec();
@@ -153,7 +164,8 @@ fn run(choice: Choice, input: &[u8], way: Way) -> Outcome {
             key.copy_from_slice(RFC_ACCEPT);
         }
     }
-    let limit = FACTOR * input.len() + CONSTANT;
+    let (factor, constant) = if choice.has(ConfigFlag::Deflate) { (INFLATED, INFLATER) } else { (0, 0) };
+    let limit = (FACTOR + factor) * input.len() + CONSTANT + constant;
     assert!(meter.peak <= limit, "{} bytes of memory for {} of input", meter.peak, input.len());
     Outcome {
         output: connection.output().to_vec(),

@@ -63,7 +63,7 @@ fn write(input: &[u8]) {
         }
     }
     let mut head = Vec::new();
-    if write_request(host, target, KEY, &["chat".into(), "v2.chat".into()], &extra, &mut head).is_err() {
+    if write_request(host, target, KEY, &["chat".into(), "v2.chat".into()], None, &extra, &mut head).is_err() {
         assert!(head.is_empty());
         return;
     }

@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wsframe::error::Error;
-use wsframe::handshake::{Extra, Response, write_acceptance, write_refusal, write_response};
+use wsframe::handshake::{Extra, Response, check_response, write_acceptance, write_refusal, write_response};
 use wsframe_fuzz::{Counting, head_end, lines, lists, values};
 
 #[global_allocator]
@@ -35,6 +35,7 @@ fn read(input: &[u8], seed: u32) {
 
     let offered = ["chat".to_owned(), "superchat".to_owned()];
     let Ok(()) = response.check(KEY, &offered) else { return };
+    let Ok(None) = check_response(response.fields.all("Sec-WebSocket-Extensions"), None) else { return };
     assert_eq!(response.status, 101);
     assert_eq!(values(&fields, "sec-websocket-accept"), [ACCEPT]);
     assert!(lists(&fields, "upgrade", "websocket") && lists(&fields, "connection", "upgrade"));
@@ -64,7 +65,7 @@ fn write(input: &[u8]) {
     assert_eq!(response.fields.all("content-length").next(), (status != 204).then_some(length.as_bytes()));
 
     let mut out = Vec::new();
-    write_acceptance(KEY, Some("chat"), &extra, &mut out).unwrap();
+    write_acceptance(KEY, Some("chat"), None, &extra, &mut out).unwrap();
     assert_eq!(head_end(&out, 1), Ok(Some(out.len())));
     let response = Response::parse(&out, 4 + added).expect("what is written can be read");
     if added == 0 {

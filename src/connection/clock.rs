@@ -4,7 +4,7 @@
 
 use super::{Connection, Role, State};
 use crate::error::Error;
-use crate::frame::Opcode;
+use crate::frame::{FIN, Opcode};
 
 /// What is due after [`Connection::tick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,10 @@ pub(super) struct Clock {
     state: Option<State>,
     /// Whether the peer was heard since the last tick.
     is_heard: bool,
-    /// When a ping was sent that nothing has followed.
-    pinged: Option<u64>,
+    /// When the last ping was sent.
+    pinged: u64,
+    /// Whether nothing has followed it.
+    is_unanswered: bool,
     /// Whether the peer had its time: then nothing that waits for it is waited for.
     is_over: bool,
 }
@@ -49,7 +51,7 @@ impl Clock {
         }
         if self.is_heard {
             self.is_heard = false;
-            self.pinged = None;
+            self.is_unanswered = false;
             self.heard = now;
         }
         (now.saturating_sub(self.since), now.saturating_sub(self.heard))
@@ -96,15 +98,16 @@ impl Connection {
 
     fn keep_alive(&mut self, now: u64, silent: u64) -> Result<Due, Error> {
         let interval = self.settings.ping_interval_ms;
-        if let Some(pinged) = self.clock.pinged {
-            return Ok(self.wait(now.saturating_sub(pinged), interval));
+        if self.clock.is_unanswered {
+            return Ok(self.wait(now.saturating_sub(self.clock.pinged), interval));
         }
         let left = u64::from(interval).saturating_sub(silent);
         if left > 0 {
             return Ok(Due::In(left));
         }
-        self.put_frame(true, Opcode::Ping, &[])?;
-        self.clock.pinged = Some(now);
+        self.put_frame(FIN, Opcode::Ping, &[])?;
+        self.clock.pinged = now;
+        self.clock.is_unanswered = true;
         Ok(Due::In(interval.into()))
     }
 }

@@ -38,6 +38,8 @@ pub enum EventFlag {
     Last = 2,
     /// The data are in the input of wsframe_connection_receive_in_place(), not in wsframe_connection_data().
     InPlace = 4,
+    /// The message came compressed.
+    Compressed = 8,
 }
 
 /// One thing that happened. 32 bytes, no pointers, in every version of the library.
@@ -54,7 +56,7 @@ pub struct Event {
     pub close_code: u16,
     /// One of WSFRAME_EVENT_*.
     pub kind: u8,
-    /// Any of WSFRAME_EVENT_FIRST, _LAST and _IN_PLACE: both for a message that is whole.
+    /// Any of WSFRAME_EVENT_FIRST, _LAST, _IN_PLACE and _COMPRESSED: the first two for a message that is whole.
     pub flags: u8,
     /// A WSFRAME_ERROR_*, for WSFRAME_EVENT_ERROR; else 0.
     pub error: i32,

@@ -4,10 +4,13 @@
 
 use super::mask_keys::random;
 use super::{Config, ConfigFlag, Connection, Event, EventKind, Role, State, append};
+use crate::deflate::Parameters;
 use crate::error::Error;
 use crate::handshake::{
     self, Extra, HeadReader, KEY_LEN, Request, Response, write_acceptance, write_refusal, write_request, write_response,
 };
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// What is needed only until the connection is open.
 #[derive(Debug, Default)]
@@ -52,6 +55,18 @@ impl Connection {
         opening.extra.add(name, value)
     }
 
+    /// Does without permessage-deflate although the config has it: a server for the client whose request it is about to
+    /// answer, a client that has not asked yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongState`] if it is too late.
+    pub fn decline_deflate(&mut self) -> Result<(), Error> {
+        self.opening.as_ref().filter(|opening| opening.key.is_none()).ok_or(Error::WrongState)?;
+        self.settings.flags &= !(ConfigFlag::Deflate as u32);
+        Ok(())
+    }
+
     /// Puts a client's request into the output (RFC 6455 section 4.1). `host` is the value of the Host field, `target`
     /// the path and query.
     ///
@@ -65,7 +80,8 @@ impl Connection {
         }
         let key = handshake::key(random()?);
         let mut request = Vec::new();
-        write_request(host, target, &key, &opening.subprotocols, &opening.extra, &mut request)?;
+        let offer = self.settings.deflate().map(handshake::offer);
+        write_request(host, target, &key, &opening.subprotocols, offer.as_deref(), &opening.extra, &mut request)?;
         opening.key = Some(key);
         self.buffers().output.extend(request);
         Ok(())
@@ -187,6 +203,7 @@ impl Connection {
             return Ok(());
         }
         request.check(&opening.origins)?;
+        self.negotiate(&request)?;
         if asks {
             self.state = State::Asked;
             self.put_head_event(EventKind::Request, &opening.head);
@@ -207,10 +224,18 @@ impl Connection {
             Some(name) => Some(name),
             None => request.choose_subprotocol(&opening.subprotocols),
         };
-        write_acceptance(key, subprotocol, &opening.extra, &mut self.buffers().output)?;
+        let (deflate, extensions) = self.negotiate(&request)?.unzip();
+        write_acceptance(key, subprotocol, extensions.as_deref(), &opening.extra, &mut self.buffers().output)?;
+        self.deflate = deflate;
         self.subprotocol = subprotocol.map(Box::from);
         self.state = State::Open;
         Ok(())
+    }
+
+    /// What to agree to of the request's offers, and how to say it.
+    fn negotiate(&self, request: &Request<'_>) -> Result<Option<(Parameters, String)>, Error> {
+        let Some(wanted) = self.settings.deflate() else { return Ok(None) };
+        handshake::accept_offer(request.fields.all(EXTENSIONS), wanted)
     }
 
     fn judge_response(&mut self, opening: &mut Opening) -> Result<(), Error> {
@@ -218,6 +243,7 @@ impl Connection {
         // Whoever answers before it was asked does not know the key.
         let key = opening.key.ok_or(Error::InvalidAccept)?;
         response.check(&key, &opening.subprotocols)?;
+        self.deflate = handshake::check_response(response.fields.all(EXTENSIONS), self.settings.deflate())?;
         self.subprotocol = response.fields.list("Sec-WebSocket-Protocol").next().map(Box::from);
         self.state = State::Open;
         self.put_head_event(EventKind::Open, &opening.head);

@@ -4,11 +4,11 @@
 
 use std::ops::Range;
 
-use super::{ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role, Settings, State, append};
+use super::{Buffers, ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role, Settings, State};
 use crate::close::{self, Close};
 use crate::error::Error;
-use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
-use crate::mask::unmask;
+use crate::frame::{FIN, Header, MAX_HEADER_LEN, Opcode};
+use crate::mask::{self, unmask};
 use crate::utf8::Validator;
 
 /// With more output than this waiting, only the last ping is answered (RFC 6455 section 5.5.3).
@@ -29,8 +29,10 @@ pub(super) struct Reader {
     /// How many frames of it have come.
     fragments: u32,
     text: Validator,
-    /// How long it is so far, by the headers.
-    message_len: u64,
+    /// Whether its first frame had RSV1.
+    pub(super) is_compressed: bool,
+    /// How long it is so far: by the headers, or as inflated.
+    pub(super) message_len: u64,
 }
 
 /// A frame whose header is understood.
@@ -45,18 +47,23 @@ struct Frame {
 }
 
 /// The bytes that are being received.
-enum Input<'a> {
+pub(super) enum Input<'a> {
     Shared(&'a [u8]),
     /// They may be changed: what lies whole in them is unmasked there.
     InPlace(&'a mut [u8]),
 }
 
 impl Reader {
-    /// Checks the next bytes of the message if it is text.
+    /// Whether a message may begin with the next byte.
+    pub(super) const fn is_between_messages(&self) -> bool {
+        self.partial_len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// What checks the message, if it is text that has to be UTF-8.
     #[inline]
-    fn check_text(&mut self, new: &[u8], settings: &Settings) -> Result<(), Error> {
-        let checked = self.message == Some(Opcode::Text) && !settings.has(ConfigFlag::SkipUtf8);
-        if checked { self.text.push(new) } else { Ok(()) }
+    pub(super) fn checked_text(&mut self, settings: &Settings) -> Option<&mut Validator> {
+        let is_checked = self.message == Some(Opcode::Text) && !settings.has(ConfigFlag::SkipUtf8);
+        is_checked.then_some(&mut self.text)
     }
 }
 
@@ -115,14 +122,20 @@ impl Connection {
     fn receive_frames(&mut self, input: &mut Input<'_>) {
         let mut at = 0;
         while matches!(self.state, State::Open | State::Closing) {
-            match self.receive_part(input, at) {
-                Ok(Some(used)) => at = usize::saturating_add(at, used),
+            match self.receive_next(input, at) {
+                Ok(Some(next)) => at = next,
                 Ok(None) => break,
                 Err(error) => self.fail(error),
             }
         }
         self.deliver_piece();
         self.finish_receiving();
+    }
+
+    /// Takes what comes next in the input at `at` and returns where that ends; `None` if there is nothing left to take.
+    fn receive_next(&mut self, input: &mut Input<'_>, at: usize) -> Result<Option<usize>, Error> {
+        let at = self.receive_whole_messages(input, at)?;
+        Ok(self.receive_part(input, at)?.map(|used| at.saturating_add(used)))
     }
 
     /// Takes a header, or what there is of a payload, from the input at `at`, and returns how many bytes that took;
@@ -150,17 +163,16 @@ impl Connection {
     /// Unmasks a payload where it is and delivers it, if the input may be changed and the payload is all of a message or
     /// of a control frame. Returns whether it did.
     fn receive_whole(&mut self, input: &mut Input<'_>, part: Range<usize>, frame: Frame) -> Result<bool, Error> {
-        let is_whole = frame.opcode.is_control() || frame.fin && frame.opcode != Opcode::Continuation;
+        let is_message = frame.fin && frame.opcode != Opcode::Continuation && !self.reader.is_compressed;
+        let is_whole = frame.opcode.is_control() || is_message;
         let Input::InPlace(input) = input else { return Ok(false) };
         let Some(payload) = input.get_mut(part.clone()).filter(|_| is_whole) else { return Ok(false) };
-        if let Some(key) = frame.mask_key {
-            unmask(payload, key, 0);
-        }
         if frame.opcode.is_control() {
+            unmask_in_place(payload, frame.mask_key, None)?;
             self.end_control_frame(frame.opcode, payload, part.start, EventFlag::InPlace as u8)?;
             return Ok(true);
         }
-        self.reader.check_text(payload, &self.settings)?;
+        unmask_in_place(payload, frame.mask_key, self.reader.checked_text(&self.settings))?;
         self.end_message(part, EventFlag::InPlace as u8)?;
         Ok(true)
     }
@@ -204,7 +216,9 @@ impl Connection {
             (Role::Client, true) => return Err(Error::Masked),
             _ => {}
         }
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        // On the first frame of a message, as agreed (RFC 7692 section 6).
+        let may_be_compressed = self.deflate.is_some() && matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if header.rsv1 && !may_be_compressed || header.rsv2 || header.rsv3 {
             return Err(Error::ReservedBits);
         }
         if !header.opcode.is_control() {
@@ -225,12 +239,16 @@ impl Connection {
                 reader.message = Some(opcode);
                 reader.at_first = true;
                 reader.fragments = 0;
+                reader.is_compressed = header.rsv1;
                 reader.message_len = 0;
                 reader.text = Validator::default();
             }
         }
         reader.fragments = reader.fragments.saturating_add(1);
-        reader.message_len = reader.message_len.saturating_add(header.payload_len);
+        // How long a compressed one is will be seen as it is inflated.
+        if !reader.is_compressed {
+            reader.message_len = reader.message_len.saturating_add(header.payload_len);
+        }
         if reader.fragments > self.settings.max_fragments {
             return Err(Error::TooManyFragments);
         }
@@ -242,22 +260,22 @@ impl Connection {
 
     /// Unmasks a part of a payload and keeps it with what has come before.
     fn receive_payload(&mut self, part: &[u8], frame: Frame) -> Result<(), Error> {
-        let buffers = self.buffers.get_or_insert_default();
-        let kept = if frame.opcode.is_control() { &mut buffers.control } else { &mut buffers.data };
-        let at = kept.len();
-        append(kept, part)?;
-        if let (Some(key), Some(new)) = (frame.mask_key, kept.get_mut(at..)) {
-            unmask(new, key, usize::try_from(frame.received % 4).unwrap_or_default());
+        let offset = usize::try_from(frame.received % 4).unwrap_or_default();
+        if self.reader.is_compressed && !frame.opcode.is_control() {
+            return self.inflate(part, frame.mask_key.map(|key| (key, offset)));
         }
+        let buffers = Buffers::of(&mut self.buffers);
         if frame.opcode.is_control() {
-            return Ok(());
+            return append_unmasked(&mut buffers.control, part, frame.mask_key, offset, None);
         }
+        let text = self.reader.checked_text(&self.settings);
+        let result = append_unmasked(&mut buffers.data, part, frame.mask_key, offset, text);
         buffers.message.end = buffers.data.len();
-        self.reader.check_text(buffers.data.get(at..).unwrap_or_default(), &self.settings)
+        result
     }
 
     fn end_frame(&mut self, frame: Frame) -> Result<(), Error> {
-        let buffers = self.buffers.get_or_insert_default();
+        let buffers = Buffers::of(&mut self.buffers);
         if frame.opcode.is_control() {
             let at = std::mem::replace(&mut buffers.control_at, buffers.control.len());
             let payload = buffers.control.get(at..).unwrap_or_default().to_vec();
@@ -266,6 +284,10 @@ impl Connection {
         if !frame.fin {
             return Ok(());
         }
+        if self.reader.is_compressed {
+            self.finish_inflating()?;
+        }
+        let buffers = Buffers::of(&mut self.buffers);
         let message = buffers.message.clone();
         buffers.message.start = message.end;
         self.end_message(message, 0)
@@ -326,7 +348,7 @@ impl Connection {
             buffers.unanswered = Some(payload.to_vec());
             return Ok(());
         }
-        self.put_frame(true, Opcode::Pong, payload)
+        self.put_frame(FIN, Opcode::Pong, payload)
     }
 
     /// Answers the ping that had to wait, if there is room now.
@@ -347,7 +369,7 @@ impl Connection {
             return;
         }
         let cut_len = self.reader.text.cut_len();
-        let buffers = self.buffers.get_or_insert_default();
+        let buffers = Buffers::of(&mut self.buffers);
         let end = buffers.message.end.saturating_sub(cut_len);
         let piece = std::mem::replace(&mut buffers.message.start, end)..end;
         if !piece.is_empty() {
@@ -358,12 +380,15 @@ impl Connection {
     fn put_message_event(&mut self, message: Range<usize>, flags: u8) {
         let kind = if self.reader.message == Some(Opcode::Text) { EventKind::Text } else { EventKind::Binary };
         let first = if std::mem::take(&mut self.reader.at_first) { EventFlag::First as u8 } else { 0 };
-        self.buffers().events.push(Event { flags: flags | first, ..Event::new(kind, message.start, message.len()) });
+        let compressed = if self.reader.is_compressed { EventFlag::Compressed as u8 } else { 0 };
+        self.buffers()
+            .events
+            .push(Event { flags: flags | first | compressed, ..Event::new(kind, message.start, message.len()) });
     }
 
     /// Puts the payloads of control frames behind the data, where their events can point to.
     fn finish_receiving(&mut self) {
-        let buffers = self.buffers.get_or_insert_default();
+        let buffers = Buffers::of(&mut self.buffers);
         if self.state == State::Failed {
             // Nothing will complete it.
             buffers.message.start = buffers.message.end;
@@ -384,8 +409,42 @@ impl Connection {
     }
 }
 
+/// Unmasks a payload, or a part of one, where it is, and checks it if it is `text`.
+#[inline]
+pub(super) fn unmask_in_place(
+    payload: &mut [u8],
+    key: Option<[u8; 4]>,
+    text: Option<&mut Validator>,
+) -> Result<(), Error> {
+    match (key, text) {
+        (Some(key), Some(text)) => text.push_unmasked(payload, key, 0),
+        (Some(key), None) => {
+            unmask(payload, key, 0);
+            Ok(())
+        }
+        (None, Some(text)) => text.push(payload),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Unmasks a payload, or the part of one that begins at `offset`, to the end of what is kept, and checks it if it is `text`.
+#[inline]
+pub(super) fn append_unmasked(
+    kept: &mut Vec<u8>,
+    payload: &[u8],
+    key: Option<[u8; 4]>,
+    offset: usize,
+    text: Option<&mut Validator>,
+) -> Result<(), Error> {
+    match text {
+        Some(text) => text.append_unmasked(kept, payload, key, offset),
+        None => mask::append_unmasked(kept, payload, key, offset),
+    }
+}
+
 impl Input<'_> {
-    fn bytes(&self) -> &[u8] {
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Shared(input) => input,
             Self::InPlace(input) => input,

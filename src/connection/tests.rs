@@ -1,4 +1,4 @@
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 use super::*;
 
@@ -239,4 +239,255 @@ fn a_client_that_is_refused_can_read_the_answer() {
     assert_eq!(client.error(), Some(Error::NotSwitching));
     assert_eq!(client.field("Location"), Some(&b"/elsewhere"[..]));
     assert_eq!(client.receive(b"more"), Err(Error::WrongState));
+}
+
+#[test]
+fn many_messages_are_sent_until_one_finds_no_room_or_is_wrong() {
+    let settings = Settings { max_output_len: 100, flags: ConfigFlag::StartOpen as u32, ..Settings::default() };
+    let mut connection = Connection::new(Role::Server, &Config { settings, ..Config::default() }).unwrap();
+    let mut send =
+        |payloads: &[&[u8]]| connection.send_many(Opcode::Text, payloads.iter().copied(), Compress::IfShorter);
+    assert_eq!(send(&[b"a", b"", b"bc"]), Ok(3));
+    assert_eq!(send(&[b"d", b"\xFF", b"e"]), Ok(1));
+    assert_eq!(send(&[b"\xFF", b"e"]), Err(Error::SendInvalidUtf8));
+    assert_eq!(send(&[&[b'f'; 40], &[b'g'; 50]]), Ok(1));
+    assert_eq!(send(&[&[b'g'; 50]]), Err(Error::OutputFull));
+    let output = [b"\x81\x01a\x81\x00\x81\x02bc\x81\x01d\x81\x28".to_vec(), vec![b'f'; 40]].concat();
+    assert_eq!(write_output(&mut connection), output);
+}
+
+mod deflate {
+    use super::*;
+
+    const MESSAGE: &[u8] =
+        br#"{"type":"message","room":"general","from":"alice","text":"the same words, the same words"}"#;
+
+    /// A config with which everything is compressed.
+    fn config(flags: &[ConfigFlag]) -> Config {
+        let flags = flags.iter().fold(ConfigFlag::Deflate as u32, |flags, &flag| flags | flag as u32);
+        let settings = Settings { flags, deflate_min_len: 1, ..Settings::default() };
+        Config { settings, ..Config::default() }
+    }
+
+    /// A client and a server that are connected.
+    fn pair(client: &Config, server: &Config) -> (Connection, Connection) {
+        let mut client = Connection::new(Role::Client, client).unwrap();
+        let mut server = Connection::new(Role::Server, server).unwrap();
+        client.request(b"a", b"/").unwrap();
+        server.receive(&write_output(&mut client)).unwrap();
+        client.receive(&write_output(&mut server)).unwrap();
+        assert_eq!((client.state(), server.state()), (State::Open, State::Open));
+        assert_eq!(client.deflate(), server.deflate());
+        (client, server)
+    }
+
+    /// Carries what one has to say to the other, and returns the message and the length of its frame.
+    fn carry(from: &mut Connection, to: &mut Connection) -> (Vec<u8>, usize) {
+        let frame = write_output(from);
+        assert_eq!(frame[0] & 0x40 != 0, to.deflate().is_some(), "RSV1");
+        to.receive(&frame).unwrap();
+        let [event] = to.events() else { panic!("{:?} {:?}", to.events(), to.error()) };
+        let compressed = if to.deflate().is_some() { EventFlag::Compressed as u8 } else { 0 };
+        assert_eq!(event.flags, EventFlag::First as u8 | EventFlag::Last as u8 | compressed);
+        (event.data(to.data()).to_vec(), frame.len())
+    }
+
+    #[test]
+    fn messages_are_compressed_both_ways_if_both_ends_want_it() {
+        let (mut client, mut server) = pair(&config(&[]), &config(&[]));
+        let agreed = server.deflate().unwrap();
+        assert_eq!((agreed.server_max_window_bits, agreed.client_max_window_bits), (12, 12));
+        let mut lens = Vec::new();
+        for _ in 0..3 {
+            client.send(Opcode::Text, MESSAGE).unwrap();
+            let (message, len) = carry(&mut client, &mut server);
+            assert_eq!(message, MESSAGE);
+            server.send(Opcode::Text, &message).unwrap();
+            let (message, echo_len) = carry(&mut server, &mut client);
+            assert_eq!(message, MESSAGE);
+            lens.push((len, echo_len));
+        }
+        assert!(lens[0].0 < MESSAGE.len() && lens[1].0 < 20 && lens[2].1 < 16, "{lens:?}");
+
+        for (client, server) in [(config(&[]), Config::default()), (Config::default(), config(&[]))] {
+            let (mut client, mut server) = pair(&client, &server);
+            assert_eq!(server.deflate(), None);
+            client.send(Opcode::Text, MESSAGE).unwrap();
+            assert_eq!(carry(&mut client, &mut server).0, MESSAGE);
+        }
+    }
+
+    /// What README.md says of idle connections.
+    #[test]
+    fn an_idle_connection_holds_no_context_without_takeover_and_a_window_with_it() {
+        let flags = [ConfigFlag::ServerNoContextTakeover, ConfigFlag::ClientNoContextTakeover];
+        let (mut client, mut server) = pair(&config(&flags), &config(&[]));
+        for _ in 0..2 {
+            client.send(Opcode::Text, MESSAGE).unwrap();
+            assert_eq!(carry(&mut client, &mut server).0, MESSAGE);
+            server.send(Opcode::Text, MESSAGE).unwrap();
+            assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
+        }
+        server.tick(0).unwrap();
+        assert!(server.contexts.is_none() && server.buffers.is_none());
+
+        let (_, mut server) = pair(&config(&[]), &config(&[]));
+        server.tick(0).unwrap();
+        assert!(server.contexts.is_none(), "before the first message");
+    }
+
+    #[test]
+    fn what_is_sent_may_be_chosen_by_message() {
+        let (mut client, mut server) = pair(&config(&[]), &config(&[]));
+        let mut first_byte = |payload: &[u8], compress| {
+            server.send_compressed(Opcode::Binary, payload, compress).unwrap();
+            let frame = write_output(&mut server);
+            client.receive(&frame).unwrap();
+            assert_eq!(client.events()[0].data(client.data()), payload);
+            frame[0]
+        };
+        assert_eq!(first_byte(MESSAGE, Compress::IfShorter), 0xC2);
+        assert_eq!(first_byte(MESSAGE, Compress::Never), 0x82);
+        assert_eq!(first_byte(b"\x01\x80\x7F", Compress::IfShorter), 0x82, "three bytes get no shorter");
+        assert_eq!(first_byte(b"\x01\x80\x7E", Compress::Always), 0xC2);
+        assert_eq!(first_byte(b"", Compress::Always), 0xC2);
+        assert_eq!(first_byte(MESSAGE, Compress::IfShorter), 0xC2, "the context is still the same");
+
+        let settings = Settings { deflate_min_len: MESSAGE.len() as u32, ..config(&[]).settings };
+        let (mut client, mut server) = pair(&config(&[]), &Config { settings, ..Config::default() });
+        server.send(Opcode::Text, &MESSAGE[..MESSAGE.len() - 1]).unwrap();
+        assert_eq!(server.output()[0], 0x81);
+        client.receive(&write_output(&mut server)).unwrap();
+        server.send(Opcode::Text, MESSAGE).unwrap();
+        assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
+    }
+
+    #[test]
+    fn pieces_are_one_stream_with_control_frames_between() {
+        for flags in [&[][..], &[ConfigFlag::ServerNoContextTakeover]] {
+            let (mut client, mut server) = pair(&config(&[]), &config(flags));
+            for _ in 0..2 {
+                let mut frames = Vec::new();
+                for (at, piece) in [&MESSAGE[..40], b"", &MESSAGE[40..]].into_iter().enumerate() {
+                    server.send_piece(Opcode::Text, piece, at == 2).unwrap();
+                    server.ping(b"p").unwrap();
+                    frames.extend(write_output(&mut server));
+                }
+                assert_eq!(frames[0], 0x41);
+                for byte in frames {
+                    client.receive(&[byte]).unwrap();
+                    if let [event] = client.events()
+                        && event.is(EventKind::Text)
+                    {
+                        assert_eq!(event.data(client.data()), MESSAGE);
+                        server.send(Opcode::Binary, b"").unwrap();
+                    }
+                }
+                assert_eq!(client.error(), None);
+                assert!(server.waiting() > 0, "the message came");
+                write_output(&mut server);
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_delivered_as_they_are_inflated() {
+        let settings = Settings { max_message_len: 60_000, ..config(&[ConfigFlag::Pieces]).settings };
+        let (mut client, mut server) = pair(&config(&[]), &Config { settings, ..Config::default() });
+        let text: String = (0..12_000).map(|i| if i % 7 == 0 { '€' } else { 'a' }).collect();
+        client.send(Opcode::Text, text.as_bytes()).unwrap();
+        let frame = write_output(&mut client);
+        let mut received: Vec<u8> = Vec::new();
+        let mut pieces = 0;
+        for part in frame.chunks(10) {
+            server.receive(part).unwrap();
+            for event in server.events() {
+                let piece = event.data(server.data());
+                assert!(std::str::from_utf8(piece).is_ok(), "a piece is cut between characters");
+                received.extend(piece);
+                pieces += 1;
+            }
+        }
+        assert_eq!(received, text.as_bytes());
+        assert!(pieces > 1);
+        client.send(Opcode::Binary, &[0; 60_001]).unwrap();
+        server.receive(&write_output(&mut client)).unwrap();
+        assert_eq!(server.error(), Some(Error::MessageTooBig));
+    }
+
+    #[test]
+    fn a_message_that_finds_no_room_is_sent_later_and_understood() {
+        let settings = Settings { max_output_len: 200, ..config(&[]).settings };
+        let (mut client, mut server) = pair(&config(&[]), &Config { settings, ..Config::default() });
+        let noise: Vec<u8> = (0..150_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        server.send(Opcode::Binary, &noise).unwrap();
+        assert_eq!(server.send(Opcode::Text, MESSAGE), Err(Error::OutputFull));
+        client.receive(&write_output(&mut server)).unwrap();
+        for _ in 0..2 {
+            server.send(Opcode::Text, MESSAGE).unwrap();
+            assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
+        }
+    }
+
+    #[test]
+    fn a_prepared_message_goes_to_connections_that_compress_and_that_do_not() {
+        let message = Message::new(Opcode::Text, MESSAGE, Compress::IfShorter, &config(&[])).unwrap();
+        let no_takeover = [ConfigFlag::ServerNoContextTakeover];
+        for (client, server) in
+            [(config(&[]), config(&[])), (config(&[]), config(&no_takeover)), (Config::default(), config(&[]))]
+        {
+            let (mut client, mut server) = pair(&client, &server);
+            for _ in 0..2 {
+                server.send_message(&message).unwrap();
+                assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
+                // The context has what was sent without it.
+                server.send(Opcode::Text, MESSAGE).unwrap();
+                assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
+                client.send_message(&message).unwrap();
+                assert_eq!(carry(&mut client, &mut server).0, MESSAGE);
+            }
+        }
+        let long = MESSAGE.repeat(100);
+        let long = Message::new(Opcode::Text, &long, Compress::IfShorter, &config(&[])).unwrap();
+        let small = Settings { server_max_window_bits: 9, ..config(&[]).settings };
+        let (_, mut server) = pair(&config(&[]), &Config { settings: small, ..Config::default() });
+        server.send_message(&long).unwrap();
+        assert_eq!(server.output()[0], 0x81, "what refers further back than this client looks is not sent compressed");
+        assert_eq!(Message::new(Opcode::Ping, b"", Compress::Never, &config(&[])).err(), Some(Error::SendNotData));
+        let cut = Message::new(Opcode::Text, b"\xE2", Compress::Never, &config(&[]));
+        assert_eq!(cut.err(), Some(Error::SendInvalidUtf8));
+    }
+
+    #[test]
+    fn an_application_may_decline_for_one_client() {
+        for declines in [true, false] {
+            let mut client = Connection::new(Role::Client, &config(&[])).unwrap();
+            let mut server = Connection::new(Role::Server, &config(&[ConfigFlag::Ask])).unwrap();
+            client.request(b"a", b"/").unwrap();
+            assert_eq!(client.decline_deflate(), Err(Error::WrongState));
+            server.receive(&write_output(&mut client)).unwrap();
+            if declines {
+                server.decline_deflate().unwrap();
+            }
+            server.accept(None).unwrap();
+            client.receive(&write_output(&mut server)).unwrap();
+            assert_eq!((client.deflate().is_none(), server.deflate().is_none()), (declines, declines));
+            assert_eq!(server.decline_deflate(), Err(Error::WrongState));
+        }
+        let mut client = Connection::new(Role::Client, &config(&[])).unwrap();
+        client.decline_deflate().unwrap();
+        client.request(b"a", b"/").unwrap();
+        assert!(!String::from_utf8_lossy(client.output()).contains("Extensions"));
+    }
+
+    #[test]
+    fn a_connection_that_somebody_else_opened_knows_what_was_answered() {
+        let config = config(&[ConfigFlag::StartOpen]);
+        let extensions = config.answer_extensions(b"permessage-deflate; client_max_window_bits=10").unwrap();
+        let connection = Connection::new(Role::Server, &Config { extensions, ..config.clone() }).unwrap();
+        assert_eq!(connection.deflate().map(|agreed| agreed.client_max_window_bits), Some(10));
+        assert_eq!(Connection::new(Role::Server, &config).unwrap().deflate(), None);
+        let other = Config { extensions: Some("x-other".into()), ..config };
+        assert_eq!(Connection::new(Role::Server, &other).err(), Some(Error::InvalidConfig));
+    }
 }

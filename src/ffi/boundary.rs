@@ -1,5 +1,6 @@
 //! Where C's pointers become Rust's borrows, and Rust's results C's return values. No other file of `ffi` does either.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::slice;
@@ -20,12 +21,15 @@ pub(super) fn returned(result: Result<usize, Error>) -> ptrdiff_t {
 
 /// Runs a call of which it cannot be shown that it never panics, and turns a panic into an error.
 pub(super) fn guarded(call: impl FnOnce() -> Result<usize, Error> + UnwindSafe) -> Result<usize, Error> {
-    catch_unwind(call).unwrap_or_else(|payload| {
-        // Dropping the payload could panic in its turn; what that one leaves is leaked.
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-        std::mem::forget(dropped);
-        Err(Error::Panicked)
-    })
+    catch_unwind(call).unwrap_or_else(panicked)
+}
+
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> Result<usize, Error> {
+    // Dropping the payload could panic in its turn; what that one leaves is leaked.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    std::mem::forget(dropped);
+    Err(Error::Panicked)
 }
 
 /// Borrows the `len` bytes at `data`.
@@ -70,16 +74,62 @@ pub(super) unsafe fn bytes_and_out<'a>(
     out: *mut c_void,
     out_len: size_t,
 ) -> Result<(&'a [u8], &'a mut [u8]), Error> {
-    let (start, out_start) = (input.addr(), out.addr());
-    let overlap = start < out_start.saturating_add(out_len) && out_start < start.saturating_add(input_len);
-    if overlap && input_len > 0 && out_len > 0 {
-        return Err(Error::BuffersOverlap);
-    }
+    apart(input, input_len, out, out_len)?;
     // SAFETY: the caller promises that the bytes can be read.
     let input = unsafe { bytes(input, input_len) }?;
     // SAFETY: the caller promises that the bytes can be written; they are not those of `input`.
     let out = unsafe { bytes_mut(out, out_len) }?;
     Ok((input, out))
+}
+
+/// Checks that an input and an output share no byte.
+#[inline]
+pub(super) fn apart(input: *const c_void, input_len: size_t, out: *const c_void, out_len: size_t) -> Result<(), Error> {
+    let (start, out_start) = (input.addr(), out.addr());
+    let overlap = start < out_start.saturating_add(out_len) && out_start < start.saturating_add(input_len);
+    if overlap && input_len > 0 && out_len > 0 { Err(Error::BuffersOverlap) } else { Ok(()) }
+}
+
+/// Borrows the `count` lengths at `lens`, and returns their sum.
+///
+/// # Safety
+///
+/// `lens` is NULL or points to `count` numbers, and nothing writes to them for as long as `'a`.
+#[inline]
+pub(super) unsafe fn lengths<'a>(lens: *const size_t, count: size_t) -> Result<(&'a [size_t], size_t), Error> {
+    let size = count.checked_mul(size_of::<size_t>()).ok_or(Error::LengthOutOfRange)?;
+    let lens = match checked(lens.cast_mut().cast(), size)? {
+        // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+        Some(lens) => unsafe { slice::from_raw_parts(lens.cast().as_ptr(), count) },
+        None => &[],
+    };
+    let sum = lens.iter().try_fold(0, |sum: size_t, len| sum.checked_add(*len)).ok_or(Error::LengthOutOfRange)?;
+    Ok((lens, sum))
+}
+
+/// What stands one behind the other in `bytes`, each as long as the next of the lengths says.
+#[derive(Clone)]
+pub(super) struct Pieces<'a> {
+    bytes: &'a [u8],
+    lens: slice::Iter<'a, size_t>,
+}
+
+impl<'a> Pieces<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], lens: &'a [size_t]) -> Self {
+        Self { bytes, lens: lens.iter() }
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (piece, rest) = self.bytes.split_at_checked(*self.lens.next()?)?;
+        self.bytes = rest;
+        Some(piece)
+    }
 }
 
 /// The place of a record to read or write.

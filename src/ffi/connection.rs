@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_char, c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, bytes_mut, guarded, place, returned};
-use super::records::wsframe_config;
-use crate::connection::{Connection, Due, Event, Role};
+use super::boundary::{Pieces, bytes, bytes_mut, guarded, lengths, place, returned};
+use super::records::{SendFlag, wsframe_config, wsframe_deflate};
+use crate::connection::{Compress, Connection, Due, Event, Role};
 use crate::error::Error;
 use crate::frame::Opcode;
+
+const PLAIN: u32 = SendFlag::Plain as u32;
+const COMPRESSED: u32 = SendFlag::Compressed as u32;
 
 /// One WebSocket connection, of a server or a client, without I/O. The page above shows its loop.
 ///
@@ -32,7 +35,7 @@ const _: () = assert!(size_of::<wsframe_connection>() + 8 <= 256);
 /// # Safety
 ///
 /// `connection` is NULL or came from wsframe_connection_new() and was not freed.
-unsafe fn on(
+pub(super) unsafe fn on(
     connection: *mut wsframe_connection,
     call: impl FnOnce(&mut Connection) -> Result<usize, Error>,
 ) -> ptrdiff_t {
@@ -49,15 +52,19 @@ unsafe fn on(
         None => Err(Error::WrongState),
     };
     if result == Err(Error::Panicked) {
-        // Its drop may panic as well: leaking nothing is worth a second guard.
-        let _ = guarded(AssertUnwindSafe(|| {
-            drop(slot.take());
-            Ok(0)
-        }));
-        *slot = None;
+        bury(slot);
     }
     is_busy.store(false, Ordering::Release);
     returned(result)
+}
+
+/// Drops what panicked, under a guard of its own: that may panic as well.
+#[cold]
+fn bury(slot: &mut Option<Connection>) {
+    let _ = guarded(AssertUnwindSafe(|| {
+        drop(slot.take());
+        Ok(0)
+    }));
 }
 
 /// As [`on`], for what a connection lends: the pointer is only written on success.
@@ -81,21 +88,30 @@ unsafe fn lend(
     unsafe { on(connection.cast_mut(), lent) }
 }
 
-/// A text or binary opcode.
-fn opcode(number: u32) -> Result<Opcode, Error> {
-    u8::try_from(number).ok().filter(|byte| *byte < 16).and_then(Opcode::from_first_byte).ok_or(Error::SendNotData)
+/// A text or binary opcode, and the bits that say whether to compress.
+pub(super) fn opcode(number: u32) -> Result<(Opcode, Compress), Error> {
+    let opcode = u8::try_from(number & 0xFF).ok().filter(|byte| *byte < 16).and_then(Opcode::from_first_byte);
+    let compress = match number & !0xFF {
+        0 => Compress::IfShorter,
+        PLAIN => Compress::Never,
+        COMPRESSED => Compress::Always,
+        _ => return Err(Error::UnknownBits),
+    };
+    Ok((opcode.ok_or(Error::SendNotData)?, compress))
 }
 
 /// Makes a connection and writes its handle to *connection. role is WSFRAME_ROLE_SERVER or WSFRAME_ROLE_CLIENT; config may
 /// be NULL for the defaults. A server then waits for a request, a client for wsframe_connection_request().
 ///
 /// The handle lives until wsframe_connection_free(). An open connection that nothing is happening on takes at most
-/// 256 bytes of memory.
+/// 256 bytes of memory, and once compressed messages were exchanged as many more as the next may refer to: see
+/// server_max_window_bits and client_max_window_bits of the config. What compresses them is shared by the connections of a
+/// thread; only while a compressed message has come in part, its connection has an inflater of 68 KB to itself.
 ///
 /// Returns 0.
 ///
 /// Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, role is another number, or the config has a wrong struct_size, an
-/// unknown flag or field, or a subprotocol that is no token.
+/// unknown flag or field, a number out of range, a subprotocol that is no token, or extensions that do not fit the rest.
 ///
 /// # Safety
 ///
@@ -263,6 +279,10 @@ pub unsafe extern "C" fn wsframe_connection_sent(connection: *mut wsframe_connec
 /// Puts a whole message into the output as one frame. opcode is WSFRAME_OPCODE_TEXT or WSFRAME_OPCODE_BINARY; in are its
 /// in_len bytes, which for text must be UTF-8.
 ///
+/// If both ends have agreed to compress, a message of at least the config's deflate_min_len is compressed if that makes it
+/// shorter; opcode | WSFRAME_SEND_PLAIN or opcode | WSFRAME_SEND_COMPRESSED decides otherwise for this one. What goes to
+/// many connections is compressed once by wsframe_message_new().
+///
 /// Returns how many bytes of output wait.
 ///
 /// Errors: WSFRAME_ERROR_STATE unless the connection is open, or while a message that is sent in pieces is not finished.
@@ -282,15 +302,49 @@ pub unsafe extern "C" fn wsframe_connection_send(
 ) -> ptrdiff_t {
     let call = |connection: &mut Connection| {
         // SAFETY: the caller guarantees in_len readable bytes; sending moves no data of events.
-        connection.send(self::opcode(opcode)?, unsafe { bytes(r#in, in_len) }?)?;
+        let in_bytes = unsafe { bytes(r#in, in_len) }?;
+        let (opcode, compress) = self::opcode(opcode)?;
+        connection.send_compressed(opcode, in_bytes, compress)?;
         Ok(connection.waiting())
     };
     // SAFETY: the caller guarantees a live handle.
     unsafe { on(connection, call) }
 }
 
+/// Puts count messages into the output, as wsframe_connection_send() does with each, for many small messages with one call.
+/// They stand one behind the other at in; lens are their count lengths.
+///
+/// Returns how many messages were put there. That is less than count if there was no room for the next one, or it cannot be
+/// sent; a call that begins with it returns the error.
+///
+/// Errors: as wsframe_connection_send(), for the first of them. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
+///
+/// # Safety
+///
+/// connection is a live handle, lens points to count lengths, in to as many readable bytes as they sum up to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_connection_send_many(
+    connection: *mut wsframe_connection,
+    opcode: u32,
+    r#in: *const c_void,
+    lens: *const size_t,
+    count: size_t,
+) -> ptrdiff_t {
+    let call = |connection: &mut Connection| {
+        // SAFETY: the caller guarantees the lengths.
+        let (lens, in_len) = unsafe { lengths(lens, count) }?;
+        // SAFETY: the caller guarantees as many readable bytes; sending moves no data of events.
+        let payloads = unsafe { bytes(r#in, in_len) }?;
+        let (opcode, compress) = self::opcode(opcode)?;
+        connection.send_many(opcode, Pieces::new(payloads, lens), compress)
+    };
+    // SAFETY: the caller guarantees a live handle.
+    unsafe { on(connection, call) }
+}
+
 /// Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4). All pieces of a message have
-/// its opcode; last is not 0 for the last one. Text may be cut anywhere. Pings and close may come between them.
+/// its opcode; last is not 0 for the last one. Text may be cut anywhere. Pings and close may come between them. If both
+/// ends have agreed to compress, the message is compressed unless its first piece has WSFRAME_SEND_PLAIN.
 ///
 /// Returns and errors as wsframe_connection_send(); WSFRAME_ERROR_STATE if the opcode is not that of the pieces before.
 ///
@@ -307,7 +361,9 @@ pub unsafe extern "C" fn wsframe_connection_send_piece(
 ) -> ptrdiff_t {
     let call = |connection: &mut Connection| {
         // SAFETY: the caller guarantees in_len readable bytes; sending moves no data of events.
-        connection.send_piece(self::opcode(opcode)?, unsafe { bytes(r#in, in_len) }?, last != 0)?;
+        let in_bytes = unsafe { bytes(r#in, in_len) }?;
+        let (opcode, compress) = self::opcode(opcode)?;
+        connection.send_piece_compressed(opcode, in_bytes, last != 0, compress)?;
         Ok(connection.waiting())
     };
     // SAFETY: the caller guarantees a live handle.
@@ -452,6 +508,23 @@ pub unsafe extern "C" fn wsframe_connection_add_field(
     unsafe { on(connection, call) }
 }
 
+/// Does without permessage-deflate on this connection although its config has WSFRAME_CONFIG_DEFLATE: for some targets, or
+/// some clients, after WSFRAME_EVENT_REQUEST and before wsframe_connection_accept(); for a client before
+/// wsframe_connection_request().
+///
+/// Returns 0.
+///
+/// Errors: WSFRAME_ERROR_STATE if it is too late. WSFRAME_ERROR_ARGUMENT if connection is NULL.
+///
+/// # Safety
+///
+/// connection is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_connection_decline_deflate(connection: *mut wsframe_connection) -> ptrdiff_t {
+    // SAFETY: the caller guarantees a live handle.
+    unsafe { on(connection, |connection| connection.decline_deflate().map(|()| 0)) }
+}
+
 /// Lets in the client of a WSFRAME_EVENT_REQUEST. subprotocol is one that it offered; if subprotocol_len is 0, the
 /// config's list decides.
 ///
@@ -564,6 +637,30 @@ pub unsafe extern "C" fn wsframe_connection_subprotocol(
 ) -> ptrdiff_t {
     // SAFETY: as the caller guarantees.
     unsafe { lend(connection, subprotocol, |connection| connection.subprotocol().map(str::as_bytes)) }
+}
+
+/// Writes to *deflate what both ends agreed on for compressed messages and returns 1; returns 0 and writes nothing if
+/// messages are not compressed.
+///
+/// Errors: as wsframe_connection_data().
+///
+/// # Safety
+///
+/// connection is a live handle, deflate a record that can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_connection_deflate(
+    connection: *const wsframe_connection,
+    deflate: *mut wsframe_deflate,
+) -> ptrdiff_t {
+    let call = |connection: &mut Connection| {
+        let out = place(deflate)?;
+        let Some(agreed) = connection.deflate() else { return Ok(0) };
+        // SAFETY: not NULL, and the caller guarantees that a record can be written there.
+        unsafe { out.write(agreed.into()) };
+        Ok(1)
+    };
+    // SAFETY: the caller guarantees a live handle.
+    unsafe { on(connection.cast_mut(), call) }
 }
 
 /// Returns how far the connection has come: one of WSFRAME_STATE_*.

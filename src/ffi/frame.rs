@@ -2,7 +2,7 @@
 
 use libc::{c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, bytes_and_out, bytes_mut, place, returned};
+use super::boundary::{Pieces, apart, bytes, bytes_and_out, bytes_mut, lengths, place, returned};
 use super::records::wsframe_header;
 use crate::error::Error;
 use crate::frame::{self, Header};
@@ -112,6 +112,37 @@ pub unsafe extern "C" fn wsframe_frame_build(
         // SAFETY: the caller guarantees payload_len readable and out_cap writable bytes.
         let (payload, out) = unsafe { bytes_and_out(payload, payload_len, out, out_cap) }?;
         frame::build(first_byte, payload, out)
+    };
+    returned(call())
+}
+
+/// Writes a server's frame for each of count payloads, one behind the other, to out. As wsframe_frame_build(), but for many
+/// small messages with one call. The payloads stand one behind the other at in; lens are their count lengths.
+///
+/// Returns how many bytes were written, which is the sum of wsframe_frame_size() of each.
+///
+/// Errors: as wsframe_frame_build().
+///
+/// # Safety
+///
+/// lens points to count lengths, in to as many readable bytes as they sum up to, out to out_cap bytes that can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_frames_build(
+    first_byte: u32,
+    r#in: *const c_void,
+    lens: *const size_t,
+    count: size_t,
+    out: *mut c_void,
+    out_cap: size_t,
+) -> ptrdiff_t {
+    let call = || {
+        let first_byte = u8::try_from(first_byte).map_err(|_| Error::UnknownBits)?;
+        // SAFETY: the caller guarantees the lengths.
+        let (lens, in_len) = unsafe { lengths(lens, count) }?;
+        apart(lens.as_ptr().cast(), size_of_val(lens), out, out_cap)?;
+        // SAFETY: the caller guarantees as many readable and out_cap writable bytes.
+        let (payloads, out) = unsafe { bytes_and_out(r#in, in_len, out, out_cap) }?;
+        frame::build_many(first_byte, Pieces::new(payloads, lens), out)
     };
     returned(call())
 }

@@ -46,7 +46,7 @@ pub unsafe extern "C" fn wsframe_accept_key(
 
 /// Computes the response to the opening handshake whose head is the in_len bytes at in, for hosts that have read it
 /// themselves: "GET /chat HTTP/1.1", the fields, and the blank line, each line ending with CR LF. config may be NULL for
-/// the defaults. The connection then starts with WSFRAME_CONFIG_START_OPEN.
+/// the defaults. The connection then starts with WSFRAME_CONFIG_START_OPEN, and with the extensions of the response.
 ///
 /// Returns the length of the response. It lets the client in if its status, at out + 9, is 101; other responses refuse,
 /// and TCP is to be closed after them.
@@ -86,6 +86,41 @@ pub unsafe extern "C" fn wsframe_handshake_answer(
         // SAFETY: the caller guarantees out_cap writable bytes; in is not needed any more.
         let out = unsafe { bytes_mut(out, out_cap) }?;
         out.get_mut(..answer.len()).ok_or(Error::OutputTooSmall)?.copy_from_slice(answer);
+        Ok(answer.len())
+    };
+    returned(guarded(AssertUnwindSafe(call)))
+}
+
+/// Computes the Sec-WebSocket-Extensions of a response, for hosts that write it themselves (RFC 7692 section 5). in are the
+/// in_len bytes of that field of the request, several of them joined with commas. What is written goes into the response,
+/// and into the extensions of the config with which the connection then starts. The config has WSFRAME_CONFIG_DEFLATE.
+///
+/// Returns how many bytes were written; 0 says that the response must not have the field: nothing was offered that can be
+/// accepted, or the config does not want it.
+///
+/// Errors: WSFRAME_ERROR_HANDSHAKE if in is no list of extensions. WSFRAME_ERROR_SPACE if out_cap is too small; 128 always
+/// is enough. WSFRAME_ERROR_ARGUMENT for a wrong config, or if a pointer is NULL and its length is not 0.
+///
+/// # Safety
+///
+/// in points to in_len readable bytes, config is NULL or points to a config, out to out_cap bytes that can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_extensions_answer(
+    r#in: *const c_void,
+    in_len: size_t,
+    config: *const wsframe_config,
+    out: *mut c_void,
+    out_cap: size_t,
+) -> ptrdiff_t {
+    let call = || {
+        // SAFETY: the caller guarantees in_len readable bytes.
+        let offers = unsafe { bytes(r#in, in_len) }?;
+        // SAFETY: the caller guarantees the config.
+        let config = unsafe { wsframe_config::read(config) }?;
+        let Some(answer) = config.answer_extensions(offers)? else { return Ok(0) };
+        // SAFETY: the caller guarantees out_cap writable bytes; in is not needed any more.
+        let out = unsafe { bytes_mut(out, out_cap) }?;
+        out.get_mut(..answer.len()).ok_or(Error::OutputTooSmall)?.copy_from_slice(answer.as_bytes());
         Ok(answer.len())
     };
     returned(guarded(AssertUnwindSafe(call)))

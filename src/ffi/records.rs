@@ -4,6 +4,7 @@ use libc::{c_void, size_t};
 
 use super::boundary::bytes;
 use crate::connection::{Config, Settings};
+use crate::deflate::Parameters;
 use crate::error::Error;
 use crate::frame::{self, Header, Opcode};
 
@@ -84,6 +85,43 @@ impl TryFrom<wsframe_header> for Header {
     }
 }
 
+/// Bits that may be set in the opcode given to wsframe_connection_send(), beside WSFRAME_OPCODE_TEXT or _BINARY, for a say in
+/// whether that message is compressed. They do nothing on connections that have not agreed to compress.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendFlag {
+    /// Not compressed, for instance because it has a secret next to what an attacker chose (RFC 7692 section 8).
+    Plain = 0x100,
+    /// Compressed, however short it is, and even if that makes it longer.
+    Compressed = 0x200,
+}
+
+/// What both ends of a connection agreed on for compressed messages (RFC 7692 section 7.1).
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct wsframe_deflate {
+    /// 1 if each message of the server is compressed on its own, else 0.
+    pub server_no_context_takeover: u8,
+    /// 1 if each message of the client is compressed on its own, else 0.
+    pub client_no_context_takeover: u8,
+    /// How far back the server's messages may refer, as a power of two: 8 to 15.
+    pub server_max_window_bits: u8,
+    /// The same for the client's.
+    pub client_max_window_bits: u8,
+}
+
+impl From<Parameters> for wsframe_deflate {
+    fn from(agreed: Parameters) -> Self {
+        Self {
+            server_no_context_takeover: agreed.server_no_context_takeover.into(),
+            client_no_context_takeover: agreed.client_no_context_takeover.into(),
+            server_max_window_bits: agreed.server_max_window_bits,
+            client_max_window_bits: agreed.client_max_window_bits,
+        }
+    }
+}
+
 /// What an application can choose for a connection. All zeroes are the defaults, which are strict, and right for most;
 /// set struct_size and change what you want. Nothing it points to is needed after the call it is given to.
 #[allow(non_camel_case_types)]
@@ -123,6 +161,21 @@ pub struct wsframe_config {
     pub origins: *const c_void,
     /// Length of origins in bytes, 0 for none. A list with nothing but commas and spaces is an error.
     pub origins_len: size_t,
+    /// With WSFRAME_CONFIG_DEFLATE: the shortest message in bytes that is compressed unasked; 0 stands for 64, or for 256
+    /// where each message is compressed on its own.
+    pub deflate_min_len: u32,
+    /// How hard to compress, from 1, the fastest, to 9, the smallest; 0 stands for 6.
+    pub deflate_level: u32,
+    /// How far back a server's messages may refer to those before them, as a power of two: 9 to 15; 0 stands for 12. So
+    /// many bytes, 4,096 for 12, does a connection keep at most.
+    pub server_max_window_bits: u32,
+    /// The same for a client's messages. A client that does not offer to be asked keeps to 15.
+    pub client_max_window_bits: u32,
+    /// With WSFRAME_CONFIG_START_OPEN and WSFRAME_CONFIG_DEFLATE: the Sec-WebSocket-Extensions of the response that somebody
+    /// else has written, for instance what wsframe_extensions_answer() answered.
+    pub extensions: *const c_void,
+    /// Length of extensions in bytes, 0 if the response had none.
+    pub extensions_len: size_t,
 }
 
 impl wsframe_config {
@@ -155,14 +208,19 @@ impl wsframe_config {
 
     /// # Safety
     ///
-    /// subprotocols and origins have their lengths.
+    /// subprotocols, origins and extensions have their lengths.
     unsafe fn to_config(self) -> Result<Config, Error> {
         // SAFETY: the caller promises it.
         let subprotocols = unsafe { list(self.subprotocols, self.subprotocols_len) }?;
         // SAFETY: the caller promises it.
         let origins = unsafe { list(self.origins, self.origins_len) }?;
+        // SAFETY: the caller promises it.
+        let extensions = std::str::from_utf8(unsafe { bytes(self.extensions, self.extensions_len) }?);
+        let extensions = extensions.map_err(|_| Error::InvalidConfig)?;
+        let extensions = Some(extensions.to_owned()).filter(|extensions| !extensions.is_empty());
         let default = Settings::default();
         let or = |given: u32, default: u32| if given == 0 { default } else { given };
+        let or_byte = |given, default: u8| u8::try_from(or(given, default.into())).map_err(|_| Error::InvalidConfig);
         let or_long = |given: u64, default: u64| if given == 0 { default } else { given };
         let settings = Settings {
             max_message_len: or_long(self.max_message_len, default.max_message_len),
@@ -175,8 +233,12 @@ impl wsframe_config {
             close_timeout_ms: or(self.close_timeout_ms, default.close_timeout_ms),
             ping_interval_ms: or(self.ping_interval_ms, default.ping_interval_ms),
             flags: self.flags,
+            deflate_min_len: self.deflate_min_len,
+            deflate_level: or_byte(self.deflate_level, default.deflate_level)?,
+            server_max_window_bits: or_byte(self.server_max_window_bits, default.server_max_window_bits)?,
+            client_max_window_bits: or_byte(self.client_max_window_bits, default.client_max_window_bits)?,
         };
-        Ok(Config { subprotocols, origins, settings })
+        Ok(Config { subprotocols, origins, extensions, settings })
     }
 }
 
@@ -189,7 +251,11 @@ unsafe fn list(text: *const c_void, len: size_t) -> Result<Vec<String>, Error> {
     // SAFETY: the caller promises it.
     let text = unsafe { bytes(text, len) }?;
     let text = std::str::from_utf8(text).map_err(|_| Error::InvalidConfig)?;
-    let elements: Vec<_> = text.split(',').map(str::trim).filter(|element| !element.is_empty()).collect();
+    let elements: Vec<_> = text
+        .split(',')
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
+        .collect();
     // An empty list would let everybody in where somebody meant to keep them out.
     if elements.is_empty() && !text.is_empty() {
         return Err(Error::InvalidConfig);

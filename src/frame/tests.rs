@@ -247,3 +247,26 @@ proptest! {
         prop_assert_eq!(&out[len..], &[0; 3]);
     }
 }
+
+#[test]
+fn many_frames_are_like_one_after_the_other() {
+    let payloads: [&[u8]; 4] = [b"Hello", b"", &[7; 126], b"x"];
+    let expected: Vec<u8> = payloads.iter().flat_map(|payload| built_frame(0x82, payload)).collect();
+    let mut out = vec![0xAA; expected.len()];
+    assert_eq!(build_many(0x82, payloads.into_iter(), &mut out), Ok(expected.len()));
+    assert_eq!(out, expected);
+
+    let untouched = vec![0xAA; expected.len() - 1];
+    let mut out = untouched.clone();
+    assert_eq!(build_many(0x82, payloads.into_iter(), &mut out), Err(Error::OutputTooSmall));
+    assert_eq!(build_many(0x89, payloads.into_iter(), &mut out), Err(Error::BuildOversizedControl));
+    assert_eq!(build_many(0x83, payloads.into_iter(), &mut out), Err(Error::BuildReservedOpcode));
+    assert_eq!(out, untouched);
+    assert_eq!(build_many(0x82, [].into_iter(), &mut []), Ok(0));
+}
+
+fn built_frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; size(payload.len() as u64).unwrap()];
+    assert_eq!(build(first_byte, payload, &mut frame), Ok(frame.len()));
+    frame
+}

@@ -57,6 +57,13 @@ pub fn is_field_value(value: &[u8]) -> bool {
     value.iter().all(|&byte| is_text(byte))
 }
 
+/// Appends the parts of a head.
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
 /// The fields of a head, in order.
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<httparse::Header<'a>>);

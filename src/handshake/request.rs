@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::head::Fields;
+use super::head::{Fields, put};
 use super::response::Extra;
 use crate::error::Error;
 
@@ -107,6 +107,7 @@ pub fn write_request(
     target: &[u8],
     key: &[u8],
     subprotocols: &[String],
+    extensions: Option<&str>,
     extra: &Extra,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
@@ -115,14 +116,15 @@ pub fn write_request(
     if !is_word(host) || !is_word(target) || !target.starts_with(b"/") {
         return Err(Error::InvalidRequest);
     }
-    let mut parts: Vec<&[u8]> = vec![b"GET ", target, b" HTTP/1.1\r\nHost: ", host];
-    parts.push(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
-    parts.extend([key, b"\r\n"]);
+    put(out, &[b"GET ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"]);
+    put(out, &[b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", key, b"\r\n"]);
     let offered = subprotocols.join(", ");
     if !offered.is_empty() {
-        parts.extend([b"Sec-WebSocket-Protocol: ", offered.as_bytes(), b"\r\n"]);
+        put(out, &[b"Sec-WebSocket-Protocol: ", offered.as_bytes(), b"\r\n"]);
     }
-    parts.extend([extra.as_bytes(), b"\r\n"]);
-    out.extend(parts.concat());
+    if let Some(offers) = extensions {
+        put(out, &[b"Sec-WebSocket-Extensions: ", offers.as_bytes(), b"\r\n"]);
+    }
+    put(out, &[extra.as_bytes(), b"\r\n"]);
     Ok(())
 }

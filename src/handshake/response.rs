@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::head::{Fields, is_field_name, is_field_value};
+use super::head::{Fields, is_field_name, is_field_value, put};
 use crate::error::Error;
 
 /// Fields that an application adds to a request or a response.
@@ -20,7 +20,7 @@ impl Extra {
         if !is_field_name(name) || !is_field_value(value) || is_of_the_handshake(name) {
             return Err(Error::InvalidField);
         }
-        self.0.extend([name, b": ", value, b"\r\n"].concat());
+        put(&mut self.0, &[name, b": ", value, b"\r\n"]);
         Ok(())
     }
 
@@ -30,9 +30,10 @@ impl Extra {
 }
 
 fn is_of_the_handshake(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    let written: [&[u8]; 5] = [b"host", b"connection", b"upgrade", b"content-length", b"transfer-encoding"];
-    written.contains(&name.as_slice()) || name.starts_with(b"sec-websocket-")
+    const WRITTEN: [&[u8]; 5] = [b"host", b"connection", b"upgrade", b"content-length", b"transfer-encoding"];
+    const PREFIX: &[u8] = b"sec-websocket-";
+    let has_prefix = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+    has_prefix || WRITTEN.iter().any(|written| written.eq_ignore_ascii_case(name))
 }
 
 /// Writes the response that accepts an opening handshake (RFC 6455 section 4.2.2).
@@ -40,18 +41,23 @@ fn is_of_the_handshake(name: &[u8]) -> bool {
 /// # Errors
 ///
 /// [`Error::InvalidKey`] unless `key` is the base64 of 16 bytes.
-pub fn write_acceptance(key: &[u8], subprotocol: Option<&str>, extra: &Extra, out: &mut Vec<u8>) -> Result<(), Error> {
+pub fn write_acceptance(
+    key: &[u8],
+    subprotocol: Option<&str>,
+    extensions: Option<&str>,
+    extra: &Extra,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let accept_key = super::accept_key(key)?;
-    out.extend(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-    );
-    out.extend(accept_key);
-    out.extend(b"\r\n");
+    put(out, &[b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"]);
+    put(out, &[b"Sec-WebSocket-Accept: ", &accept_key, b"\r\n"]);
     if let Some(name) = subprotocol {
-        out.extend([b"Sec-WebSocket-Protocol: ", name.as_bytes(), b"\r\n"].concat());
+        put(out, &[b"Sec-WebSocket-Protocol: ", name.as_bytes(), b"\r\n"]);
     }
-    out.extend(extra.as_bytes());
-    out.extend(b"\r\n");
+    if let Some(agreed) = extensions {
+        put(out, &[b"Sec-WebSocket-Extensions: ", agreed.as_bytes(), b"\r\n"]);
+    }
+    put(out, &[extra.as_bytes(), b"\r\n"]);
     Ok(())
 }
 
@@ -76,7 +82,7 @@ pub fn write_response(status: u16, extra: &Extra, body: &[u8], out: &mut Vec<u8>
     let body = if matches!(status, 204 | 304) { &[] } else { body };
     let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let head = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n{length}", reason_phrase(status));
-    out.extend([head.as_bytes(), extra.as_bytes(), b"\r\n", body].concat());
+    put(out, &[head.as_bytes(), extra.as_bytes(), b"\r\n", body]);
 }
 
 /// The phrase for the statuses that servers of WebSocket use; that of others may be empty (RFC 9112 section 4).
@@ -132,12 +138,13 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Checks that this answers the request with `key` that offered `subprotocols` (RFC 6455 section 4.1).
+    /// Checks that this answers the request with `key` that offered `subprotocols` (RFC 6455 section 4.1). Its extensions
+    /// are for [`super::check_response`].
     ///
     /// # Errors
     ///
-    /// [`Error::NotSwitching`], [`Error::ResponseNotUpgrade`], [`Error::InvalidAccept`],
-    /// [`Error::UnofferedSubprotocol`] or [`Error::UnofferedExtension`].
+    /// [`Error::NotSwitching`], [`Error::ResponseNotUpgrade`], [`Error::InvalidAccept`] or
+    /// [`Error::UnofferedSubprotocol`].
     pub fn check(&self, key: &[u8], subprotocols: &[String]) -> Result<(), Error> {
         if self.status != 101 {
             return Err(Error::NotSwitching);
@@ -149,9 +156,6 @@ impl<'a> Response<'a> {
         let accept_key = self.fields.single("Sec-WebSocket-Accept", Error::InvalidAccept)?;
         if accept_key != Some(&super::accept_key(key)?) {
             return Err(Error::InvalidAccept);
-        }
-        if self.fields.list("Sec-WebSocket-Extensions").next().is_some() {
-            return Err(Error::UnofferedExtension);
         }
         match self.fields.single("Sec-WebSocket-Protocol", Error::UnofferedSubprotocol)? {
             Some(name) if !subprotocols.iter().any(|offered| offered.as_bytes() == name) => {

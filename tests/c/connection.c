@@ -167,7 +167,7 @@ static void wrong_configs_are_refused(void) {
         about("flag %d", bit);
         wsframe_config config = {0};
         config.flags = (uint32_t)1 << bit;
-        CHECK_EQ(try_config(&config, sizeof config), (config.flags & 0xF0F) != 0 ? 0 : WSFRAME_ERROR_ARGUMENT);
+        CHECK_EQ(try_config(&config, sizeof config), (config.flags & 0xF7F) != 0 ? 0 : WSFRAME_ERROR_ARGUMENT);
     }
     static const struct {
         const char *about, *subprotocols;
@@ -290,6 +290,7 @@ static void the_opening_handshake(void) {
         CHECK_EQ(wsframe_connection_add_field(end, BYTES("X-A"), BYTES("a")), WSFRAME_ERROR_STATE);
         CHECK_EQ(wsframe_connection_accept(end, NULL, 0), WSFRAME_ERROR_STATE);
         CHECK_EQ(wsframe_connection_refuse(end, 403, NULL, 0), WSFRAME_ERROR_STATE);
+        CHECK_EQ(wsframe_connection_decline_deflate(end), WSFRAME_ERROR_STATE);
     }
     wsframe_connection_free(server);
     wsframe_connection_free(client);
@@ -665,7 +666,7 @@ static void messages_go_both_ways(void) {
 static void what_may_not_be_sent(void) {
     wsframe_connection *server = open_server(0);
     about("other opcodes");
-    static const uint32_t opcodes[] = {0, 3, 7, 8, 9, 10, 11, 15, 16, 17, 0x81, 256 + 1, UINT32_MAX};
+    static const uint32_t opcodes[] = {0, 3, 7, 8, 9, 10, 11, 15, 16, 17, 0x81, 128 + 1, 256 + 9, 512 + 3, 256 + 512 + 1, 1024 + 1, UINT32_MAX};
     for (size_t i = 0; i < COUNT(opcodes); i++) {
         CHECK_EQ(wsframe_connection_send(server, opcodes[i], BYTES("x")), WSFRAME_ERROR_ARGUMENT);
         CHECK_EQ(wsframe_connection_send_piece(server, opcodes[i], BYTES("x"), 1), WSFRAME_ERROR_ARGUMENT);
@@ -707,6 +708,8 @@ static void what_may_not_be_sent(void) {
     server = made(WSFRAME_ROLE_SERVER, NULL);
     CHECK_EQ(wsframe_connection_send(server, WSFRAME_OPCODE_TEXT, BYTES("x")), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_send_piece(server, WSFRAME_OPCODE_TEXT, BYTES("x"), 1), WSFRAME_ERROR_STATE);
+    const size_t one = 1;
+    CHECK_EQ(wsframe_connection_send_many(server, WSFRAME_OPCODE_TEXT, "x", &one, 1), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_ping(server, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_pong(server, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_close(server, 1000, NULL, 0), WSFRAME_ERROR_STATE);
@@ -821,6 +824,7 @@ static void what_the_peer_does_wrong(void) {
             CHECK_EQ(wsframe_connection_add_field(connection, BYTES("a"), BYTES("b")), WSFRAME_ERROR_STATE);
             CHECK_EQ(wsframe_connection_accept(connection, NULL, 0), WSFRAME_ERROR_STATE);
             CHECK_EQ(wsframe_connection_refuse(connection, 403, NULL, 0), WSFRAME_ERROR_STATE);
+            CHECK_EQ(wsframe_connection_decline_deflate(connection), WSFRAME_ERROR_STATE);
             CHECK_EQ(wsframe_connection_state(connection), WSFRAME_STATE_FAILED);
             CHECK_EQ(wsframe_connection_target(connection, &out), 0);
             CHECK(out == NULL);
@@ -1028,6 +1032,7 @@ static void nothing_is_a_wrong_argument(void) {
     CHECK_EQ(wsframe_connection_add_field(NULL, BYTES("a"), BYTES("b")), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_connection_accept(NULL, NULL, 0), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_connection_refuse(NULL, 403, NULL, 0), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_connection_decline_deflate(NULL), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_connection_target(NULL, &out), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_connection_field(NULL, BYTES("Host"), &out), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_connection_subprotocol(NULL, &out), WSFRAME_ERROR_ARGUMENT);

@@ -213,6 +213,86 @@ static void wrong_arguments_are_refused(void) {
     free(build(0x82, NULL, 0, 2, 2));
 }
 
+/* Builds with exactly as much memory as is said, and returns what it returned. */
+static ptrdiff_t build_many(uint32_t first_byte, const void *payloads, const size_t *lens, size_t count, size_t cap,
+                            const void *expected) {
+    size_t in_len = 0;
+    for (size_t i = 0; i < count; i++)
+        in_len += lens[i];
+    unsigned char *in = copy(payloads, in_len), *out = blank(cap);
+    size_t *own_lens = (size_t *)(void *)copy(lens, count * sizeof *lens);
+    ptrdiff_t len = wsframe_frames_build(first_byte, in, own_lens, count, out, cap);
+    CHECK_UNTOUCHED(out + (len > 0 ? len : 0), cap - (size_t)(len > 0 ? len : 0));
+    if (len > 0)
+        CHECK_BYTES(out, expected, (size_t)len);
+    free(in);
+    free(out);
+    free(own_lens);
+    return len;
+}
+
+static void many_frames_are_built_with_one_call(void) {
+    enum { LONG = 65536, COUNT_OF_MANY = 7 };
+    unsigned char *payload = numbered(3 * LONG), *expected = blank(4 * LONG);
+    const size_t lens[COUNT_OF_MANY] = {0, 1, 125, 126, LONG - 1, LONG, 0};
+    size_t at = 0, len = 0;
+    for (size_t i = 0; i < COUNT_OF_MANY; i++) {
+        len += (size_t)wsframe_frame_build(0x82, payload + at, lens[i], expected + len, 4 * LONG - len);
+        at += lens[i];
+    }
+    for (size_t more = 0; more < 3; more++) {
+        about("room for %zu bytes more", more);
+        CHECK_EQ(build_many(0x82, payload, lens, COUNT_OF_MANY, len + more, expected), len);
+    }
+    for (size_t less = 1; less < 20; less++) {
+        about("%zu bytes too little room", less);
+        CHECK_EQ(build_many(0x82, payload, lens, COUNT_OF_MANY, len - less, expected), WSFRAME_ERROR_SPACE);
+    }
+    about("none");
+    CHECK_EQ(wsframe_frames_build(0x81, NULL, NULL, 0, NULL, 0), 0);
+    CHECK_EQ(wsframe_frames_build(0x81, NULL, lens, 0, expected, 0), 0);
+    CHECK_EQ(wsframe_frames_build(0x81, NULL, lens, 1, expected, 2), 2);
+    about("one of them cannot be built");
+    const size_t controls[] = {1, 125, 126};
+    len = (size_t)wsframe_frame_build(0x89, payload, 1, expected, 3);
+    len += (size_t)wsframe_frame_build(0x89, payload + 1, 125, expected + len, 127);
+    CHECK_EQ(build_many(0x89, payload, controls, 2, 130, expected), len);
+    CHECK_EQ(build_many(0x89, payload, controls, 3, 400, ""), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(build_many(0x09, payload, controls, 1, 400, ""), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(build_many(0x83, payload, controls, 1, 400, ""), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(build_many(0x181, payload, controls, 1, 400, ""), WSFRAME_ERROR_ARGUMENT);
+
+    unsigned char out[64];
+    memset(out, CANARY, sizeof out);
+    const size_t wraps[] = {1, SIZE_MAX}, is_long[] = {(size_t)PTRDIFF_MAX, 1}, ten = 10;
+    about("lengths that nothing in memory has");
+    CHECK_EQ(wsframe_frames_build(0x82, payload, wraps, 2, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, wraps + 1, 1, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, is_long, 2, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, &ten, SIZE_MAX, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, &ten, SIZE_MAX / sizeof ten, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, &ten, SIZE_MAX / sizeof ten + 2, out, sizeof out),
+             WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, &ten, 1, out, SIZE_MAX), WSFRAME_ERROR_ARGUMENT);
+    about("NULL");
+    CHECK_EQ(wsframe_frames_build(0x82, NULL, &ten, 1, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, NULL, 1, out, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, &ten, 1, NULL, sizeof out), WSFRAME_ERROR_ARGUMENT);
+    about("payloads that overlap the output");
+    CHECK_EQ(wsframe_frames_build(0x82, out, &ten, 1, out + 9, sizeof out - 9), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, out + 11, &ten, 1, out, 12), WSFRAME_ERROR_ARGUMENT);
+    about("lengths that overlap the output");
+    size_t both[8] = {10};
+    unsigned char *bytes = (unsigned char *)both;
+    CHECK_EQ(wsframe_frames_build(0x82, payload, both, 1, bytes, sizeof both), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, both, 1, bytes + sizeof *both - 1, 20), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(both[0], 10);
+    CHECK_EQ(wsframe_frames_build(0x82, payload, both, 1, bytes + sizeof *both, 12), 12);
+    CHECK_UNTOUCHED(out, sizeof out);
+    free(payload);
+    free(expected);
+}
+
 int main(void) {
     size_is_that_of_header_and_payload();
     the_examples_of_the_rfc_are_built();
@@ -222,5 +302,6 @@ int main(void) {
     control_frames_carry_at_most_125_bytes();
     overlap_is_refused();
     wrong_arguments_are_refused();
+    many_frames_are_built_with_one_call();
     return passed();
 }

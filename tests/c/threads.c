@@ -52,6 +52,9 @@ static const char *use_every_function(const struct work *work) {
     EXPECT(wsframe_frame_size(LEN - 4) == LEN);
     EXPECT(wsframe_frame_build(0x81, payload, LEN - 4, out, LEN) == LEN);
     EXPECT(memcmp(out + 4, payload, LEN - 4) == 0);
+    const size_t lens[] = {1, 2};
+    EXPECT(wsframe_frames_build(0x81, payload, lens, 2, out, LEN) == 7);
+    EXPECT(memcmp(out + 5, payload, 2) == 0);
     return "";
 }
 
@@ -82,6 +85,7 @@ static const char *open_pair(struct pair pair, const struct work *work) {
     EXPECT(wsframe_connection_target(pair.server, &value) == 2 && memcmp(value, target, 2) == 0);
     EXPECT(wsframe_connection_field(pair.server, BYTES("host"), &value) == 11);
     EXPECT(wsframe_connection_refuse(pair.server, 100, NULL, 0) == WSFRAME_ERROR_ARGUMENT);
+    EXPECT(wsframe_connection_decline_deflate(pair.server) == 0);
     EXPECT(wsframe_connection_accept(pair.server, BYTES("chat")) == 1);
     EXPECT(wsframe_connection_subprotocol(pair.server, &value) == 4);
     EXPECT(carry(pair.server, pair.client) == 1);
@@ -146,12 +150,120 @@ static const char *use_connections(const struct work *work) {
     return failed;
 }
 
+/* A client and a server that compress, each made once for all threads. */
+static const char *open_compressing(struct pair *pair) {
+    wsframe_config config = {0};
+    wsframe_deflate agreed;
+    char extensions[128];
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_DEFLATE;
+    ptrdiff_t len = wsframe_extensions_answer(BYTES("permessage-deflate; client_max_window_bits"), &config, extensions,
+                                              sizeof extensions);
+    EXPECT(len > 0);
+    config.flags |= WSFRAME_CONFIG_START_OPEN;
+    config.extensions = extensions;
+    config.extensions_len = (size_t)len;
+    EXPECT(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &pair->server) == 0);
+    EXPECT(wsframe_connection_new(WSFRAME_ROLE_CLIENT, &config, &pair->client) == 0);
+    EXPECT(wsframe_connection_deflate(pair->server, &agreed) == 1 && agreed.server_max_window_bits == 12);
+    return "";
+}
+
+static const char *receives(wsframe_connection *from, wsframe_connection *to, const void *message, size_t len) {
+    const void *data;
+    EXPECT(carry(from, to) == 1);
+    EXPECT(wsframe_connection_events(to)->flags & WSFRAME_EVENT_COMPRESSED);
+    EXPECT(wsframe_connection_data(to, &data) == (ptrdiff_t)len);
+    EXPECT(memcmp(data, message, len) == 0);
+    return "";
+}
+
+enum { PREPARED_LEN = 500, ROUNDS_WITH_MESSAGE = 100 };
+static unsigned char prepared_bytes[PREPARED_LEN];
+static wsframe_message *prepared;
+
+/* One message, which all threads send at the same time, and others between, which refer to it. */
+static const char *send_prepared(const struct work *work) {
+    struct pair pair;
+    unsigned char message[LEN];
+    const size_t lens[] = {LEN};
+    memset(message, 'a' + work->seed, LEN);
+    const char *failed = open_compressing(&pair);
+    for (int round = 0; round < ROUNDS_WITH_MESSAGE && *failed == '\0'; round++) {
+        EXPECT(wsframe_connection_send_message(pair.server, prepared) > 0);
+        failed = receives(pair.server, pair.client, prepared_bytes, PREPARED_LEN);
+        if (*failed == '\0') {
+            EXPECT(wsframe_connection_send_many(pair.client, WSFRAME_OPCODE_BINARY, message, lens, 1) == 1);
+            failed = receives(pair.client, pair.server, message, LEN);
+        }
+        wsframe_message *own;
+        EXPECT(wsframe_message_new(WSFRAME_OPCODE_TEXT, message, LEN, NULL, &own) == 0);
+        wsframe_message_free(own);
+    }
+    wsframe_connection_free(pair.client);
+    wsframe_connection_free(pair.server);
+    return failed;
+}
+
+/* A pair of connections that goes from thread to thread: each has its compressors, none of which knows the other's. */
+struct baton {
+    pthread_mutex_t mutex;
+    struct pair pair;
+    int round;
+};
+
+static const char *take_turns(struct baton *baton) {
+    enum { TURNS = 40 };
+    const char *failed = "";
+    for (int turn = 0; turn < TURNS && *failed == '\0'; turn++) {
+        char text[100];
+        EXPECT(pthread_mutex_lock(&baton->mutex) == 0);
+        int len = snprintf(text, sizeof text, "what every thread says to all the others, %d times", baton->round++);
+        ptrdiff_t sent = wsframe_connection_send(
+            baton->pair.server, (uint32_t)WSFRAME_OPCODE_TEXT | WSFRAME_SEND_COMPRESSED, text, (size_t)len);
+        if (sent <= 0 || (baton->round > 1 && sent > 20))
+            failed = "it is compressed with what other threads have said";
+        else
+            failed = receives(baton->pair.server, baton->pair.client, text, (size_t)len);
+        EXPECT(pthread_mutex_unlock(&baton->mutex) == 0);
+        sched_yield();
+    }
+    return failed;
+}
+
+static void *run_with_baton(void *baton) {
+    return (void *)take_turns(baton);
+}
+
+static void connections_go_from_thread_to_thread(void) {
+    about("a pair of connections that goes from thread to thread");
+    struct baton baton;
+    pthread_t threads[THREADS];
+    baton.round = 0;
+    CHECK_EQ(pthread_mutex_init(&baton.mutex, NULL), 0);
+    CHECK(*open_compressing(&baton.pair) == '\0');
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, run_with_baton, &baton), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        CHECK_EQ(pthread_join(threads[i], &failed), 0);
+        about("baton in thread %d: %s", i, (const char *)failed);
+        CHECK(*(const char *)failed == '\0');
+    }
+    /* Freed by a thread that has never compressed with them. */
+    wsframe_connection_free(baton.pair.client);
+    wsframe_connection_free(baton.pair.server);
+    CHECK_EQ(pthread_mutex_destroy(&baton.mutex), 0);
+}
+
 static void *run(void *work) {
     const char *failed = "";
     for (int round = 0; round < ROUNDS && *failed == '\0'; round++)
         failed = use_every_function(work);
     for (int round = 0; round < ROUNDS_WITH_CONNECTIONS && *failed == '\0'; round++)
         failed = use_connections(work);
+    if (*failed == '\0')
+        failed = send_prepared(work);
     return (void *)failed;
 }
 
@@ -173,6 +285,7 @@ static const char *intrude(struct intruder *intruder) {
     wsframe_connection *c = intruder->connection;
     unsigned char pong[] = {0x8A, 0x01, 'p'}, binary[] = {0x82, 0x01, 'b'};
     const void *lent;
+    wsframe_deflate agreed;
     ptrdiff_t results[] = {
         wsframe_connection_receive(c, pong, sizeof pong),
         wsframe_connection_receive_in_place(c, binary, sizeof binary),
@@ -182,10 +295,12 @@ static const char *intrude(struct intruder *intruder) {
         wsframe_connection_target(c, &lent),
         wsframe_connection_field(c, BYTES("Host"), &lent),
         wsframe_connection_subprotocol(c, &lent),
+        wsframe_connection_deflate(c, &agreed),
         wsframe_connection_state(c),
         wsframe_connection_tick(c, 0),
         wsframe_connection_request(c, BYTES("a"), BYTES("/")),
         wsframe_connection_add_field(c, BYTES("a"), BYTES("b")),
+        wsframe_connection_decline_deflate(c),
         wsframe_connection_accept(c, NULL, 0),
         wsframe_connection_refuse(c, 403, NULL, 0),
     };
@@ -258,6 +373,14 @@ static void one_connection_from_several_threads(void) {
 int main(void) {
     pthread_t threads[THREADS];
     struct work works[THREADS];
+    about("the message for all threads");
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_DEFLATE;
+    memset(prepared_bytes, 'p', sizeof prepared_bytes);
+    CHECK_EQ(wsframe_message_new((uint32_t)WSFRAME_OPCODE_TEXT | WSFRAME_SEND_COMPRESSED, prepared_bytes, PREPARED_LEN,
+                                 &config, &prepared),
+             0);
     for (unsigned char i = 0; i < THREADS; i++) {
         about("the answer for thread %d", i);
         works[i].seed = i;
@@ -275,6 +398,8 @@ int main(void) {
         about("thread %d: %s", i, (const char *)failed);
         CHECK(*(const char *)failed == '\0');
     }
+    wsframe_message_free(prepared);
+    connections_go_from_thread_to_thread();
     one_connection_from_several_threads();
     return passed();
 }

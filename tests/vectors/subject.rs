@@ -4,12 +4,12 @@ use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
 pub(crate) use wsframe::connection::Event;
-use wsframe::connection::{Config, ConfigFlag, Connection, Due, Role, Settings};
+use wsframe::connection::{Compress, Config, ConfigFlag, Connection, Due, Message, Role, Settings};
 use wsframe::error::{Error, ErrorCode};
 use wsframe::ffi;
 use wsframe::frame::Opcode;
 
-use crate::vector::{Action, Doing, Part, Vector, show};
+use crate::vector::{Action, COMPRESSED, Deflate, Doing, PLAIN, Part, Vector, show};
 
 pub(crate) trait Subject: Sized {
     const NAME: &'static str;
@@ -27,6 +27,7 @@ pub(crate) trait Subject: Sized {
     fn target(&self) -> Option<Vec<u8>>;
     fn field(&self, name: &str) -> Option<Vec<u8>>;
     fn subprotocol(&self) -> Option<Vec<u8>>;
+    fn deflate(&self) -> Option<Deflate>;
     /// Whether there is a sentence for the log.
     fn has_sentence(&self) -> bool;
     fn skips_utf8(&self) -> bool;
@@ -44,6 +45,7 @@ struct Words {
     numbers: Vec<(String, u64)>,
     subprotocols: String,
     origins: String,
+    extensions: String,
 }
 
 impl Words {
@@ -54,6 +56,7 @@ impl Words {
                 None => words.flags |= flag(word) as u32,
                 Some(("subprotocols", list)) => words.subprotocols = list.to_owned(),
                 Some(("origins", list)) => words.origins = list.to_owned(),
+                Some(("extensions", field)) => words.extensions = field.to_owned(),
                 Some((name, number)) => {
                     let number = number.parse().unwrap_or_else(|_| panic!("{word}: not a number"));
                     words.numbers.push((name.to_owned(), number));
@@ -70,6 +73,9 @@ fn flag(word: &str) -> ConfigFlag {
         "pieces" => ConfigFlag::Pieces,
         "manual_pong" => ConfigFlag::ManualPong,
         "start_open" => ConfigFlag::StartOpen,
+        "deflate" => ConfigFlag::Deflate,
+        "server_no_context_takeover" => ConfigFlag::ServerNoContextTakeover,
+        "client_no_context_takeover" => ConfigFlag::ClientNoContextTakeover,
         "accept_any_mask" => ConfigFlag::AcceptAnyMask,
         "accept_long_lengths" => ConfigFlag::AcceptLongLengths,
         "skip_utf8" => ConfigFlag::SkipUtf8,
@@ -83,6 +89,8 @@ macro_rules! set_numbers {
     ($numbers:expr, $config:expr) => {
         for (name, number) in $numbers {
             let short = u32::try_from(*number).unwrap_or(u32::MAX);
+            // Bytes in Rust, of which 255 is as wrong as anything above.
+            let byte = u8::try_from(*number).unwrap_or(u8::MAX).into();
             match name.as_str() {
                 "max_message_len" => $config.max_message_len = *number,
                 "max_frame_len" => $config.max_frame_len = *number,
@@ -93,6 +101,10 @@ macro_rules! set_numbers {
                 "handshake_timeout_ms" => $config.handshake_timeout_ms = short,
                 "close_timeout_ms" => $config.close_timeout_ms = short,
                 "ping_interval_ms" => $config.ping_interval_ms = short,
+                "deflate_min_len" => $config.deflate_min_len = short,
+                "deflate_level" => $config.deflate_level = byte,
+                "server_max_window_bits" => $config.server_max_window_bits = byte,
+                "client_max_window_bits" => $config.client_max_window_bits = byte,
                 _ => panic!("unknown field {name}"),
             }
         }
@@ -101,6 +113,7 @@ macro_rules! set_numbers {
 
 pub(crate) struct Rust {
     connection: Connection,
+    config: Config,
     skips_utf8: bool,
 }
 
@@ -119,10 +132,15 @@ impl Subject for Rust {
         let list = |list: &str| list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let mut settings = Settings { flags: words.flags, ..Settings::default() };
         set_numbers!(&words.numbers, settings);
-        let config = Config { subprotocols: list(&words.subprotocols), origins: list(&words.origins), settings };
+        let config = Config {
+            subprotocols: list(&words.subprotocols),
+            origins: list(&words.origins),
+            extensions: Some(words.extensions).filter(|field| !field.is_empty()),
+            settings,
+        };
         let role = if role == 0 { Role::Server } else { Role::Client };
         let connection = Connection::new(role, &config).map_err(|error| error.code() as isize)?;
-        Ok(Self { connection, skips_utf8: settings.has(ConfigFlag::SkipUtf8) })
+        Ok(Self { connection, config, skips_utf8: settings.has(ConfigFlag::SkipUtf8) })
     }
 
     fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize {
@@ -133,9 +151,26 @@ impl Subject for Rust {
     fn act(&mut self, action: &Action) -> isize {
         let c = &mut self.connection;
         let opcode = |number: u32| if number == 1 { Opcode::Text } else { Opcode::Binary };
+        let compress = |flag: u32| match flag {
+            PLAIN => Compress::Never,
+            COMPRESSED => Compress::Always,
+            _ => Compress::IfShorter,
+        };
         let done = match action {
-            Action::Send(number, payload) => c.send(opcode(*number), payload),
-            Action::Piece(number, payload, last) => c.send_piece(opcode(*number), payload, *last),
+            Action::Send(number, 0, payload) => c.send(opcode(*number), payload),
+            Action::Send(number, flag, payload) => c.send_compressed(opcode(*number), payload, compress(*flag)),
+            Action::SendMany(number, flag, messages) => {
+                let sent = c.send_many(opcode(*number), messages.iter().map(Vec::as_slice), compress(*flag));
+                return code(sent);
+            }
+            Action::SendMessage(number, flag, payload) => {
+                Message::new(opcode(*number), payload, compress(*flag), &self.config)
+                    .and_then(|message| c.send_message(&message))
+            }
+            Action::Piece(number, 0, payload, last) => c.send_piece(opcode(*number), payload, *last),
+            Action::Piece(number, flag, payload, last) => {
+                c.send_piece_compressed(opcode(*number), payload, *last, compress(*flag))
+            }
             Action::Ping(payload) => c.ping(payload),
             Action::Pong(payload) => c.pong(payload),
             Action::Close(code, reason) => c.close(u16::try_from(*code).unwrap(), reason),
@@ -192,6 +227,13 @@ impl Subject for Rust {
         self.connection.subprotocol().map(|name| name.as_bytes().to_vec())
     }
 
+    fn deflate(&self) -> Option<Deflate> {
+        self.connection.deflate().map(|agreed| Deflate {
+            no_takeover: [agreed.server_no_context_takeover, agreed.client_no_context_takeover],
+            window_bits: [agreed.server_max_window_bits, agreed.client_max_window_bits],
+        })
+    }
+
     fn has_sentence(&self) -> bool {
         self.connection.error().is_some()
     }
@@ -203,6 +245,7 @@ impl Subject for Rust {
 
 pub(crate) struct C {
     connection: *mut ffi::wsframe_connection,
+    words: Words,
     skips_utf8: bool,
 }
 
@@ -245,6 +288,12 @@ fn c_config(words: &Words) -> ffi::wsframe_config {
         subprotocols_len: words.subprotocols.len(),
         origins: words.origins.as_ptr().cast(),
         origins_len: words.origins.len(),
+        deflate_min_len: 0,
+        deflate_level: 0,
+        server_max_window_bits: 0,
+        client_max_window_bits: 0,
+        extensions: words.extensions.as_ptr().cast(),
+        extensions_len: words.extensions.len(),
     };
     set_numbers!(&words.numbers, config);
     config
@@ -266,7 +315,7 @@ impl Subject for C {
         if returned != 0 {
             return Err(returned);
         }
-        Ok(Self { connection, skips_utf8: words.flags & ConfigFlag::SkipUtf8 as u32 != 0 })
+        Ok(Self { connection, skips_utf8: words.flags & ConfigFlag::SkipUtf8 as u32 != 0, words })
     }
 
     fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize {
@@ -284,13 +333,32 @@ impl Subject for C {
     fn act(&mut self, action: &Action) -> isize {
         let c = self.connection;
         match action {
-            Action::Send(opcode, payload) => {
+            Action::Send(opcode, flag, payload) => {
                 let (place, len) = parts(payload);
-                unsafe { ffi::wsframe_connection_send(c, *opcode, place, len) }
+                unsafe { ffi::wsframe_connection_send(c, *opcode | *flag, place, len) }
             }
-            Action::Piece(opcode, payload, last) => {
+            Action::SendMany(opcode, flag, messages) => {
+                let lens: Vec<usize> = messages.iter().map(Vec::len).collect();
+                let joined = messages.concat();
+                let (place, _) = parts(&joined);
+                unsafe { ffi::wsframe_connection_send_many(c, *opcode | *flag, place, lens.as_ptr(), lens.len()) }
+            }
+            Action::SendMessage(opcode, flag, payload) => {
+                let ((place, len), config) = (parts(payload), c_config(&self.words));
+                let mut message = null_mut();
+                let made = unsafe {
+                    ffi::wsframe_message_new(*opcode | *flag, place, len, &raw const config, &raw mut message)
+                };
+                if made != 0 {
+                    return made;
+                }
+                let sent = unsafe { ffi::wsframe_connection_send_message(c, message) };
+                unsafe { ffi::wsframe_message_free(message) };
+                sent
+            }
+            Action::Piece(opcode, flag, payload, last) => {
                 let (place, len) = parts(payload);
-                unsafe { ffi::wsframe_connection_send_piece(c, *opcode, place, len, (*last).into()) }
+                unsafe { ffi::wsframe_connection_send_piece(c, *opcode | *flag, place, len, (*last).into()) }
             }
             Action::Ping(payload) => {
                 let (place, len) = parts(payload);
@@ -375,6 +443,19 @@ impl Subject for C {
     fn subprotocol(&self) -> Option<Vec<u8>> {
         // SAFETY: a live handle, and a pointer that can be written.
         self.lent(|c, place| unsafe { ffi::wsframe_connection_subprotocol(c, place) })
+    }
+
+    fn deflate(&self) -> Option<Deflate> {
+        let mut agreed = ffi::wsframe_deflate::default();
+        // SAFETY: a live handle, and a record that can be written.
+        let returned = unsafe { ffi::wsframe_connection_deflate(self.connection, &raw mut agreed) };
+        assert!((0..=1).contains(&returned), "it returned {returned}");
+        let flags = [agreed.server_no_context_takeover, agreed.client_no_context_takeover];
+        assert!(flags.iter().all(|&flag| flag <= 1), "{agreed:?}");
+        (returned == 1).then_some(Deflate {
+            no_takeover: flags.map(|flag| flag == 1),
+            window_bits: [agreed.server_max_window_bits, agreed.client_max_window_bits],
+        })
     }
 
     fn has_sentence(&self) -> bool {

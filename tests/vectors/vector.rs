@@ -26,6 +26,8 @@ pub(crate) struct Step {
     pub(crate) state: Option<isize>,
     pub(crate) target: Option<Option<Vec<u8>>>,
     pub(crate) subprotocol: Option<Option<Vec<u8>>>,
+    /// What was agreed on for compressed messages; nothing if messages are not compressed.
+    pub(crate) deflate: Option<Option<Deflate>>,
     pub(crate) fields: Vec<(String, Option<Vec<u8>>)>,
 }
 
@@ -42,12 +44,28 @@ pub(crate) enum Part {
     Frames(usize, u8, Bytes),
 }
 
+/// Whether to compress: 0 for as the library thinks, or a WSFRAME_SEND_*.
+pub(crate) type Compress = u32;
+pub(crate) const PLAIN: Compress = 0x100;
+pub(crate) const COMPRESSED: Compress = 0x200;
+
+/// Takeover of the server and of the client, and their windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deflate {
+    pub(crate) no_takeover: [bool; 2],
+    pub(crate) window_bits: [u8; 2],
+}
+
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Opcode and payload.
-    Send(u32, Vec<u8>),
-    /// Opcode, payload and whether it is the last.
-    Piece(u32, Vec<u8>, bool),
+    /// Opcode, whether to compress, and payload.
+    Send(u32, Compress, Vec<u8>),
+    /// Several messages with one call.
+    SendMany(u32, Compress, Vec<Vec<u8>>),
+    /// A message is prepared with the vector's config, and sent.
+    SendMessage(u32, Compress, Vec<u8>),
+    /// Opcode, whether to compress, payload and whether it is the last.
+    Piece(u32, Compress, Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u32, Vec<u8>),
@@ -63,6 +81,8 @@ pub(crate) enum Action {
 pub(crate) enum Out {
     Exactly(Vec<u8>),
     Frames(usize, u8, Vec<u8>),
+    /// First byte, and what its payload inflates to; whether nothing before it may be referred to.
+    Inflated(u8, Vec<u8>, bool),
     Begins(Vec<u8>),
     Has(Vec<u8>),
     Lacks(Vec<u8>),
@@ -121,7 +141,7 @@ pub(crate) fn all() -> Vec<Vector> {
         .filter(|name| name.ends_with(".txt"))
         .collect();
     files.sort();
-    assert!(files.len() > 5, "the vectors are missing: {files:?}");
+    assert!(files.len() > 9, "the vectors are missing: {files:?}");
     files.iter().flat_map(|file| read_file(file, &fs::read_to_string(folder.join(file)).expect("it is text"))).collect()
 }
 
@@ -225,6 +245,7 @@ impl Vector {
             state: None,
             target: None,
             subprotocol: None,
+            deflate: None,
             fields: Vec::new(),
         });
     }
@@ -247,6 +268,13 @@ impl Step {
                 let (times, first, payload) = frame(words)?;
                 self.out.push(Out::Frames(times, first, payload.fixed()));
             }
+            "out-inflated" | "out-inflated-alone" => {
+                let (times, first, message) = frame(words)?;
+                if times != 1 {
+                    return Err("each message is compressed differently".to_owned());
+                }
+                self.out.push(Out::Inflated(first, message.fixed(), key == "out-inflated-alone"));
+            }
             "out-begins" => self.out.push(Out::Begins(bytes(words)?.fixed())),
             "out-has" => self.out.push(Out::Has(bytes(words)?.fixed())),
             "out-lacks" => self.out.push(Out::Lacks(bytes(words)?.fixed())),
@@ -257,6 +285,8 @@ impl Step {
             }
             "target" => self.target = Some(value()?),
             "subprotocol" => self.subprotocol = Some(value()?),
+            "deflate" if words == ["none"] => self.deflate = Some(None),
+            "deflate" => self.deflate = Some(Some(deflate(words)?)),
             "field" => {
                 let (name, words) = words.split_first().ok_or("no name")?;
                 let is_none = words == ["none"];
@@ -359,6 +389,23 @@ fn frame(words: &[String]) -> Result<(usize, u8, Bytes), String> {
     Ok((times, first, bytes(payload)?))
 }
 
+/// What is not named is not so, or 15.
+fn deflate(words: &[String]) -> Result<Deflate, String> {
+    let mut agreed = Deflate { no_takeover: [false; 2], window_bits: [15; 2] };
+    for word in words {
+        let (name, number) = word.split_once('=').unwrap_or((word, ""));
+        let bits = number.parse().map_err(|_| format!("{word}: not a number"));
+        match name {
+            "server_no_context_takeover" => agreed.no_takeover[0] = true,
+            "client_no_context_takeover" => agreed.no_takeover[1] = true,
+            "server_max_window_bits" => agreed.window_bits[0] = bits?,
+            "client_max_window_bits" => agreed.window_bits[1] = bits?,
+            _ => return Err(format!("unknown parameter {word}")),
+        }
+    }
+    Ok(agreed)
+}
+
 fn event(words: &[String]) -> Result<Expected, String> {
     let names = match words.first().map(String::as_str) {
         Some("error") if words.len() < 3 => return Err("an error has a code and a number".to_owned()),
@@ -366,7 +413,7 @@ fn event(words: &[String]) -> Result<Expected, String> {
             error_number(&words[1])?;
             3
         }
-        Some("close" | "unfinished") if words.len() > 1 => 2,
+        Some("close" | "unfinished" | "compressed") if words.len() > 1 => 2,
         Some("text" | "binary" | "ping" | "pong" | "open" | "request" | "http") => 1,
         _ => return Err("unknown event".to_owned()),
     };
@@ -390,10 +437,22 @@ fn action(words: &[String]) -> Result<Action, String> {
         Some("binary") => Ok(2),
         _ => Err("neither text nor binary".to_owned()),
     };
+    // Whether to compress, and where the bytes begin.
+    let (compress, payload) = match words.get(1).map(String::as_str) {
+        Some("plain") => (PLAIN, 2),
+        Some("compressed") => (COMPRESSED, 2),
+        _ => (0, 1),
+    };
     Ok(match verb.as_str() {
-        "send" => Action::Send(opcode()?, all(1)?),
-        "piece" => Action::Piece(opcode()?, all(1)?, false),
-        "last" => Action::Piece(opcode()?, all(1)?, true),
+        "send" => Action::Send(opcode()?, compress, all(payload)?),
+        "send_many" => {
+            let opcode = opcode()?;
+            let messages = words[payload..].iter().map(|word| Ok(bytes(std::slice::from_ref(word))?.fixed()));
+            Action::SendMany(opcode, compress, messages.collect::<Result<_, String>>()?)
+        }
+        "send_message" => Action::SendMessage(opcode()?, compress, all(payload)?),
+        "piece" => Action::Piece(opcode()?, compress, all(payload)?, false),
+        "last" => Action::Piece(opcode()?, compress, all(payload)?, true),
         "ping" => Action::Ping(all(0)?),
         "pong" => Action::Pong(all(0)?),
         "close" => Action::Close(number()?, all(1)?),

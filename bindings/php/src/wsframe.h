@@ -69,6 +69,7 @@ typedef enum wsframe_event_flag {
     WSFRAME_EVENT_FIRST = 1,
     WSFRAME_EVENT_LAST = 2,
     WSFRAME_EVENT_IN_PLACE = 4,
+    WSFRAME_EVENT_COMPRESSED = 8,
 } wsframe_event_flag;
 
 typedef enum wsframe_config_flag {
@@ -76,13 +77,23 @@ typedef enum wsframe_config_flag {
     WSFRAME_CONFIG_PIECES = 2,
     WSFRAME_CONFIG_MANUAL_PONG = 4,
     WSFRAME_CONFIG_START_OPEN = 8,
+    WSFRAME_CONFIG_DEFLATE = 16,
+    WSFRAME_CONFIG_SERVER_NO_CONTEXT_TAKEOVER = 32,
+    WSFRAME_CONFIG_CLIENT_NO_CONTEXT_TAKEOVER = 64,
     WSFRAME_CONFIG_ACCEPT_ANY_MASK = 256,
     WSFRAME_CONFIG_ACCEPT_LONG_LENGTHS = 512,
     WSFRAME_CONFIG_SKIP_UTF8 = 1024,
     WSFRAME_CONFIG_ACCEPT_ANY_CLOSE_CODE = 2048,
 } wsframe_config_flag;
 
+typedef enum wsframe_send_flag {
+    WSFRAME_SEND_PLAIN = 256,
+    WSFRAME_SEND_COMPRESSED = 512,
+} wsframe_send_flag;
+
 typedef struct wsframe_connection wsframe_connection;
+
+typedef struct wsframe_message wsframe_message;
 
 typedef struct wsframe_config {
     uint32_t struct_size;
@@ -100,6 +111,12 @@ typedef struct wsframe_config {
     size_t subprotocols_len;
     const void *origins;
     size_t origins_len;
+    uint32_t deflate_min_len;
+    uint32_t deflate_level;
+    uint32_t server_max_window_bits;
+    uint32_t client_max_window_bits;
+    const void *extensions;
+    size_t extensions_len;
 } wsframe_config;
 
 typedef struct wsframe_event {
@@ -111,6 +128,13 @@ typedef struct wsframe_event {
     uint8_t flags;
     int32_t error;
 } wsframe_event;
+
+typedef struct wsframe_deflate {
+    uint8_t server_no_context_takeover;
+    uint8_t client_no_context_takeover;
+    uint8_t server_max_window_bits;
+    uint8_t client_max_window_bits;
+} wsframe_deflate;
 
 typedef struct wsframe_header {
     uint64_t payload_len;
@@ -149,6 +173,12 @@ ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
                                   const void *in,
                                   size_t in_len);
 
+ptrdiff_t wsframe_connection_send_many(struct wsframe_connection *connection,
+                                       uint32_t opcode,
+                                       const void *in,
+                                       const size_t *lens,
+                                       size_t count);
+
 ptrdiff_t wsframe_connection_send_piece(struct wsframe_connection *connection,
                                         uint32_t opcode,
                                         const void *in,
@@ -180,6 +210,8 @@ ptrdiff_t wsframe_connection_add_field(struct wsframe_connection *connection,
                                        const void *value,
                                        size_t value_len);
 
+ptrdiff_t wsframe_connection_decline_deflate(struct wsframe_connection *connection);
+
 ptrdiff_t wsframe_connection_accept(struct wsframe_connection *connection,
                                     const void *subprotocol,
                                     size_t subprotocol_len);
@@ -199,6 +231,9 @@ ptrdiff_t wsframe_connection_field(const struct wsframe_connection *connection,
 
 ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
                                          const void **subprotocol);
+
+ptrdiff_t wsframe_connection_deflate(const struct wsframe_connection *connection,
+                                     struct wsframe_deflate *deflate);
 
 ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
 
@@ -224,6 +259,13 @@ ptrdiff_t wsframe_frame_build(uint32_t first_byte,
                               void *out,
                               size_t out_cap);
 
+ptrdiff_t wsframe_frames_build(uint32_t first_byte,
+                               const void *in,
+                               const size_t *lens,
+                               size_t count,
+                               void *out,
+                               size_t out_cap);
+
 ptrdiff_t wsframe_accept_key(const void *key, size_t key_len, void *out, size_t out_cap);
 
 ptrdiff_t wsframe_handshake_answer(const void *in,
@@ -232,6 +274,12 @@ ptrdiff_t wsframe_handshake_answer(const void *in,
                                    void *out,
                                    size_t out_cap);
 
+ptrdiff_t wsframe_extensions_answer(const void *in,
+                                    size_t in_len,
+                                    const struct wsframe_config *config,
+                                    void *out,
+                                    size_t out_cap);
+
 ptrdiff_t wsframe_unmask(void *data, size_t len, const void *key, size_t offset);
 
 ptrdiff_t wsframe_unmask_copy(const void *in,
@@ -239,5 +287,16 @@ ptrdiff_t wsframe_unmask_copy(const void *in,
                               const void *key,
                               size_t offset,
                               void *out);
+
+ptrdiff_t wsframe_message_new(uint32_t opcode,
+                              const void *in,
+                              size_t in_len,
+                              const struct wsframe_config *config,
+                              struct wsframe_message **message);
+
+void wsframe_message_free(struct wsframe_message *message);
+
+ptrdiff_t wsframe_connection_send_message(struct wsframe_connection *connection,
+                                          const struct wsframe_message *message);
 
 ptrdiff_t wsframe_utf8_check(const void *in, size_t len);

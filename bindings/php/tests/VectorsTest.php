@@ -11,6 +11,7 @@ use Wsframe\Connection;
 use Wsframe\Event;
 use Wsframe\EventKind;
 use Wsframe\Frame;
+use Wsframe\Message;
 use Wsframe\Opcode;
 use Wsframe\State;
 use Wsframe\UsageError;
@@ -35,7 +36,10 @@ final class VectorsTest extends TestCase
         'HANDSHAKE' => -32, 'PROTOCOL' => -33, 'UTF8' => -34, 'TOO_BIG' => -35, 'POLICY' => -36,
     ];
 
+    private const COMPRESS = ['plain' => false, 'compressed' => true];
+
     private string $role;
+    private Config $config;
     private ?Connection $connection;
     private bool $hasPieces;
 
@@ -44,6 +48,9 @@ final class VectorsTest extends TestCase
 
     /** The output that waited when it was last taken. */
     private string $output;
+
+    /** Goes on from message to message of the output. */
+    private \InflateContext $inflater;
 
     /** How much input the steps before have had. */
     private int $received;
@@ -112,10 +119,11 @@ final class VectorsTest extends TestCase
     {
         [$this->role, $this->cut, $this->received] = [$role, $cut, 0];
         [$this->output, $this->accept, $this->seen, $this->begun] = ['', '', [], null];
+        $this->inflater = inflate_init(ZLIB_ENCODING_RAW);
         $this->hasPieces = in_array('pieces', $vector['config'], true);
         $line = $vector['line'];
         try {
-            $config = self::config($vector['config']);
+            $config = $this->config = self::config($vector['config']);
             if ($vector['steps'][0]['words'] === ['ARGUMENT', 'new']) {
                 self::assertSame(-1, self::code(static fn () => Connection::$role($config)));
                 return 0;
@@ -200,12 +208,13 @@ final class VectorsTest extends TestCase
     private function act(array $words): array
     {
         [$c, $verb, $rest] = [$this->connection, $words[0], array_slice($words, 1)];
-        $opcode = ($rest[0] ?? '') === 'text' ? Opcode::TEXT : Opcode::BINARY;
+        if (str_starts_with($verb, 'send') || $verb === 'piece' || $verb === 'last') {
+            $this->send($verb, $rest[0] === 'text' ? Opcode::TEXT : Opcode::BINARY, array_slice($rest, 1));
+            return [];
+        }
         $all = static fn (int $from): string => self::bytes(array_slice($words, $from));
         $each = static fn (): array => array_map(static fn (string $word): string => self::bytes([$word]), $rest);
         $returned = match ($verb) {
-            'send' => $opcode === Opcode::TEXT ? $c->sendText($all(2)) : $c->sendBinary($all(2)),
-            'piece', 'last' => $c->sendPiece($opcode, $all(2), $verb === 'last'),
             'ping' => $c->ping($all(1)),
             'pong' => $c->pong($all(1)),
             'close' => $c->close((int) $rest[0], $all(2)),
@@ -216,6 +225,28 @@ final class VectorsTest extends TestCase
             'receive' => $c->receive($all(1)),
         };
         return is_array($returned) ? $returned : [];
+    }
+
+    /** @param list<string> $words Of the messages, before which may stand how they are to be compressed. */
+    private function send(string $verb, int $opcode, array $words): void
+    {
+        $c = $this->connection;
+        $compress = self::COMPRESS[$words[0] ?? ''] ?? null;
+        $words = array_slice($words, $compress === null ? 0 : 1);
+        if ($verb === 'send_many') {
+            $messages = array_map(static fn (string $word): string => self::bytes([$word]), $words);
+            $sent = $c->sendMany($opcode, $messages, $compress);
+            self::check($sent === count($messages), "$sent messages were sent");
+            return;
+        }
+        $bytes = self::bytes($words);
+        match ($verb) {
+            'send' => $opcode === Opcode::TEXT ? $c->sendText($bytes, $compress) : $c->sendBinary($bytes, $compress),
+            'send_message' => $c->sendMessage($opcode === Opcode::TEXT
+                ? Message::text($bytes, $this->config, $compress)
+                : Message::binary($bytes, $this->config, $compress)),
+            'piece', 'last' => $c->sendPiece($opcode, $bytes, $verb === 'last', $compress),
+        };
     }
 
     /** @param list<Event> $events */
@@ -251,11 +282,14 @@ final class VectorsTest extends TestCase
         self::check($this->hasPieces || $event->isFirst() && $event->isLast(), 'a message is not whole');
         self::check($event->isFirst() === ($this->begun === null), 'another piece is the first');
         self::check($event->data !== '' || $event->isLast(), 'a piece is empty');
-        self::check($event->kind === ($this->begun ?? $event)->kind, 'the pieces are of two kinds');
+        $begun = $this->begun ?? $event;
+        self::check($event->kind === $begun->kind, 'the pieces are of two kinds');
+        self::check($event->isCompressed() === $begun->isCompressed(), 'some pieces came compressed');
         $data = $this->begun?->data . $event->data;
-        $this->begun = $event->isLast() ? null : new Event($event->kind, 0, 0, 0, $data);
+        $this->begun = $event->isLast() ? null : new Event($event->kind, $event->flags, 0, 0, $data);
         if ($event->isLast()) {
-            $this->seen[] = ($event->kind === EventKind::TEXT ? 'text ' : 'binary ') . self::show($data);
+            $this->seen[] = ($event->isCompressed() ? 'compressed ' : '')
+                . ($event->kind === EventKind::TEXT ? 'text ' : 'binary ') . self::show($data);
         }
     }
 
@@ -265,7 +299,7 @@ final class VectorsTest extends TestCase
         $events = [];
         foreach ($expected as $words) {
             $times = self::times($words);
-            $names = ['close' => 2, 'unfinished' => 2, 'error' => 3][$words[0]] ?? 1;
+            $names = ['close' => 2, 'unfinished' => 2, 'compressed' => 2, 'error' => 3][$words[0]] ?? 1;
             $isAnyHead = count($words) === $names && in_array($words[0], ['open', 'request', 'http', 'error'], true);
             $kind = implode(' ', array_slice($words, 0, $names));
             for (; $times > 0; $times--) {
@@ -284,13 +318,13 @@ final class VectorsTest extends TestCase
     {
         [$exact, $frames, $isOpen] = ['', [], false];
         foreach ($expected as [$key, $words]) {
-            $isOpen = $isOpen || !in_array($key, ['out', 'out-frame'], true);
-            $times = $key === 'out-frame' ? self::times($words) : 1;
-            if ($key === 'out-frame') {
-                $frame = [hexdec($words[0]), self::bytes(array_slice($words, 1))];
+            if (in_array($key, ['out-frame', 'out-inflated', 'out-inflated-alone'], true)) {
+                $times = self::times($words);
+                $frame = [$key, hexdec($words[0]), self::bytes(array_slice($words, 1))];
                 array_push($frames, ...array_fill(0, $times, $frame));
                 continue;
             }
+            $isOpen = $isOpen || $key !== 'out';
             $bytes = self::bytes($words);
             match ($key) {
                 'out' => $exact .= $bytes,
@@ -300,10 +334,37 @@ final class VectorsTest extends TestCase
             };
         }
         if ($frames !== []) {
-            self::check($this->readFrames($grown) === $frames, 'the output has other frames: ' . self::show($grown));
+            $right = $this->areFrames($this->readFrames($grown), $frames);
+            self::check($right, 'the output has other frames: ' . self::show($grown));
         } elseif (!$isOpen || $exact !== '') {
             self::check($grown === $exact, 'the output has grown by ' . self::show($grown));
         }
+    }
+
+    /**
+     * @param list<array{int, string}> $read First bytes and payloads.
+     * @param list<array{string, int, string}> $expected The same behind the key of the line.
+     */
+    private function areFrames(array $read, array $expected): bool
+    {
+        foreach ($expected as $i => [$key, $firstByte, $bytes]) {
+            if ($key === 'out-inflated-alone') {
+                $this->inflater = inflate_init(ZLIB_ENCODING_RAW);
+            }
+            [$first, $payload] = $read[$i] ?? [-1, ''];
+            if ($first !== $firstByte) {
+                return false;
+            }
+            if ($key !== 'out-frame') {
+                // What completes a message, and every piece (RFC 7692 section 7.2.2).
+                $payload .= ($first & 0x80) !== 0 ? "\0\0\xff\xff" : '';
+                $payload = inflate_add($this->inflater, $payload, ZLIB_SYNC_FLUSH);
+            }
+            if ($payload !== $bytes) {
+                return false;
+            }
+        }
+        return count($read) === count($expected);
     }
 
     /** @param list<string> $words */
@@ -314,10 +375,49 @@ final class VectorsTest extends TestCase
             self::check($this->connection->state() === $state, "the state is {$this->connection->state()}");
             return;
         }
+        if ($key === 'deflate') {
+            self::check($this->agreed() === self::agreement($words), 'both ends have agreed on something else');
+            return;
+        }
         $name = $key === 'field' ? array_shift($words) : null;
         $found = $name === null ? $this->connection->$key() : $this->connection->field($name);
         $expected = $words === ['none'] ? null : self::bytes($words);
         self::check($found === $expected, "$key $name is " . var_export($found, true));
+    }
+
+    /** @return array{bool, bool, int, int}|null */
+    private function agreed(): ?array
+    {
+        $deflate = $this->connection->deflate();
+        return $deflate === null ? null : [
+            $deflate->serverNoContextTakeover,
+            $deflate->clientNoContextTakeover,
+            $deflate->serverMaxWindowBits,
+            $deflate->clientMaxWindowBits,
+        ];
+    }
+
+    /**
+     * @param list<string> $words
+     *
+     * @return array{bool, bool, int, int}|null
+     */
+    private static function agreement(array $words): ?array
+    {
+        if ($words === ['none']) {
+            return null;
+        }
+        $found = [];
+        foreach ($words as $word) {
+            [$name, $value] = explode('=', $word, 2) + [1 => ''];
+            $found[$name] = (int) $value;
+        }
+        return [
+            isset($found['server_no_context_takeover']),
+            isset($found['client_no_context_takeover']),
+            $found['server_max_window_bits'] ?? 15,
+            $found['client_max_window_bits'] ?? 15,
+        ];
     }
 
     /** @param list<array{string, list<string>}> $lines */
@@ -390,6 +490,7 @@ final class VectorsTest extends TestCase
             [$name, $value] = explode('=', $word, 2) + [1 => null];
             $config[lcfirst(str_replace('_', '', ucwords($name, '_')))] = match (true) {
                 $value === null => true,
+                $name === 'extensions' => $value,
                 ctype_digit($value) => (int) min(PHP_INT_MAX, $value),
                 default => explode(',', $value),
             };
@@ -450,6 +551,8 @@ final class VectorsTest extends TestCase
                     break;
                 case 'out':
                 case 'out-frame':
+                case 'out-inflated':
+                case 'out-inflated-alone':
                 case 'out-begins':
                 case 'out-has':
                 case 'out-lacks':
@@ -459,6 +562,7 @@ final class VectorsTest extends TestCase
                 case 'target':
                 case 'field':
                 case 'subprotocol':
+                case 'deflate':
                     $vectors[$vector]['steps'][$step]['also'][] = [$key, $words];
                     break;
                 default:

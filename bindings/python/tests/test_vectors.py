@@ -2,11 +2,12 @@
 
 import random
 import re
+import zlib
 from pathlib import Path
 
 import pytest
 
-from wsframe import Connection, EventKind, Frame, State, UsageError
+from wsframe import Connection, EventKind, Frame, Message, State, UsageError
 
 FOLDER = Path(__file__).resolve().parents[3] / "tests" / "vectors"
 MASK_KEY = b"\x37\xfa\x21\x3d"
@@ -23,6 +24,7 @@ CODES = {
 }
 CODE_NAMES = {number: name for name, number in CODES.items()}
 DUE = {"close": 0, "never": None}
+COMPRESS = {"plain": False, "compressed": True}
 WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\", '"': b'"'}
 
@@ -68,7 +70,7 @@ class Vector:
         elif key in ("do", "fails", "tick"):
             self.steps.append(Step(line, (key, words)))
         elif key != "rule":
-            known = ("event", "out", "state", "target", "field", "subprotocol")
+            known = ("event", "out", "state", "target", "field", "subprotocol", "deflate")
             assert key.startswith("out-") or key in known, f"{self.place}: unknown key {key} in line {line}"
             self.steps[-1].expected.append((key, words))
 
@@ -91,6 +93,8 @@ def config_word(word):
     name, _, value = word.partition("=")
     if name in ("subprotocols", "origins"):
         return name, value.split(",")
+    if name == "extensions":
+        return name, value
     return name, int(value) if value else True
 
 
@@ -162,6 +166,13 @@ def read_frames(role, output):
     return frames
 
 
+def inflated(inflater, first_byte, payload):
+    """What the payload of a compressed frame comes to; a last one is completed (RFC 7692 section 7.2.2)."""
+    message = inflater.decompress(payload + (b"\0\0\xff\xff" if first_byte & 0x80 else b""))
+    assert not inflater.eof
+    return message
+
+
 class Run:
     """One run of a vector, with its input cut in one way."""
 
@@ -175,6 +186,7 @@ class Run:
         self.seen = []
         self.received = 0
         self.before = b""  # the output that the steps before were compared with
+        self.inflater = zlib.decompressobj(-15)  # goes on from message to message of the output
 
     def run(self):
         make = getattr(Connection, self.role)
@@ -222,13 +234,8 @@ class Run:
     def act(self, words):
         verb, *words = words
         connection = self.connection
-        if verb in ("send", "piece", "last"):
-            message = octets(words[1:])
-            message = text(message) if words[0] == "text" else message
-            if verb == "send":
-                connection.send(message)
-            else:
-                connection.send_piece(message, verb == "last")
+        if verb.startswith("send") or verb in ("piece", "last"):
+            self.send(verb, *words)
         elif verb in ("ping", "pong"):
             getattr(connection, verb)(octets(words))
         elif verb == "close":
@@ -246,6 +253,25 @@ class Run:
             size = int(words[0]) if words else len(self.before)
             connection.sent(size)
             self.before = self.before[size:]
+
+    def send(self, verb, kind, *words):
+        """Sends a message or messages of a kind; how it is to be compressed may stand before its bytes."""
+        connection = self.connection
+        compress = COMPRESS.get(words[0]) if words else None
+        words = words if compress is None else words[1:]
+        if verb == "send_many":
+            messages = [octets([word]) for word in words]
+            messages = [text(message) for message in messages] if kind == "text" else messages
+            assert connection.send_many(messages, compress) == len(messages)
+            return
+        message = octets(words)
+        message = text(message) if kind == "text" else message
+        if verb == "send_message":
+            connection.send_message(Message(message, compress, **self.vector.config))
+        elif verb == "send":
+            connection.send(message, compress)
+        else:
+            connection.send_piece(message, verb == "last", compress)
 
     def collect(self, events):
         """Takes events over; returns whether more may be received."""
@@ -270,20 +296,20 @@ class Run:
         assert self.vector.config.get("pieces") or (event.is_first and event.is_last)
         assert event.is_first == (self.message is None)
         assert event.data or event.is_last
-        kind, begun = self.message or (event.kind, b"")
-        assert kind is event.kind
+        kind, is_compressed, begun = self.message or (event.kind, event.is_compressed, b"")
+        assert (kind, is_compressed) == (event.kind, event.is_compressed)
         if kind is EventKind.TEXT and not self.vector.config.get("skip_utf8"):
             assert event.text.encode() == event.data
-        self.message = kind, begun + event.data
+        self.message = kind, is_compressed, begun + event.data
         if event.is_last:
-            self.seen.append((kind.name.lower(), self.message[1]))
+            self.seen.append(("compressed " * is_compressed + kind.name.lower(), self.message[2]))
             self.message = None
 
     def check(self, step):
         state = self.connection.state
         is_last = step is self.vector.steps[-1]
         if is_last and self.message and state in (State.OPEN, State.CLOSING):
-            kind, data = self.message
+            kind, _, data = self.message
             self.seen.append((f"unfinished {kind.name.lower()}", data))
         expected = [event for _, words in step.all("event") for event in expected_events(words)]
         seen, self.seen = self.seen, []
@@ -298,6 +324,8 @@ class Run:
             words = step.one(key)
             if words is not None:
                 assert getattr(self.connection, key) == value_of(words), key
+        if step.one("deflate") is not None:
+            assert self.connection.deflate == agreed(step.one("deflate"))
         for _, (name, *words) in step.all("field"):
             assert self.connection.field(name) == value_of(words), name
 
@@ -308,21 +336,38 @@ class Run:
         if step.doing[0] == "do" and step.doing[1][0] == "request":
             key = re.search(rb"\r\nSec-WebSocket-Key: (.*?)\r\n", grown)
             self.accept_key = Frame.accept_key(key.group(1)).encode()
-        lines = step.all("out", "out-frame", "out-begins", "out-has", "out-lacks")
+        lines = [line for line in step.expected if line[0].startswith("out")]
         frames = []
         for key, words in lines:
-            if key == "out-frame":
+            if key in ("out-frame", "out-inflated", "out-inflated-alone"):
                 times, (first, *payload) = repeated(words)
-                frames += [(int(first, 16), octets(payload))] * times
+                frames += [(key, int(first, 16), octets(payload))] * times
                 continue
             found = octets(words)
             assert key != "out-begins" or grown.startswith(found), shortened(grown)
             assert key != "out-has" or found in grown, shortened(grown)
             assert key != "out-lacks" or found not in grown, shortened(grown)
         if frames:
-            assert read_frames(self.role, grown) == frames
+            self.check_frames(read_frames(self.role, grown), frames)
         elif not lines or step.all("out"):
             assert grown == b"".join(octets(words) for _, words in step.all("out"))
+
+    def check_frames(self, read, expected):
+        assert [first for first, _ in read] == [first for _, first, _ in expected]
+        for (first, payload), (key, _, wanted) in zip(read, expected):
+            if key == "out-inflated-alone":
+                self.inflater = zlib.decompressobj(-15)
+            found = payload if key == "out-frame" else inflated(self.inflater, first, payload)
+            assert found == wanted, shortened(found)
+
+
+def agreed(words):
+    """What the words of a line say that both ends agreed on."""
+    if words == ["none"]:
+        return None
+    found = dict(word.partition("=")[::2] for word in words)
+    takeover = tuple(f"{end}_no_context_takeover" in found for end in ("server", "client"))
+    return takeover + tuple(int(found.get(f"{end}_max_window_bits", 15)) for end in ("server", "client"))
 
 
 def shortened(value):
@@ -333,7 +378,7 @@ def shortened(value):
 def expected_events(words):
     """The name and the data, or None if any data will do, of the events of a line."""
     times, words = repeated(words)
-    size = {"error": 3, "close": 2, "unfinished": 2}.get(words[0], 1)
+    size = {"error": 3, "close": 2, "unfinished": 2, "compressed": 2}.get(words[0], 1)
     is_any = len(words) == size and words[0] in ("open", "request", "http", "error")
     return [(" ".join(words[:size]), None if is_any else octets(words[size:]))] * times
 

@@ -12,23 +12,41 @@ enum { CONNECTIONS = 20 };
 static wsframe_connection *open_server(void) {
     wsframe_config config = {0};
     config.struct_size = sizeof config;
-    config.flags = WSFRAME_CONFIG_START_OPEN;
+    config.flags = WSFRAME_CONFIG_START_OPEN | WSFRAME_CONFIG_DEFLATE;
+    config.extensions = "permessage-deflate; server_max_window_bits=12";
+    config.extensions_len = strlen(config.extensions);
     wsframe_connection *connection = NULL;
     CHECK_EQ(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &connection), 0);
     return connection;
 }
 
+/* Sends what is compressed with the messages before it, and returns how long that is. */
+static ptrdiff_t say(wsframe_connection *connection) {
+    static const char text[] = "what this connection says each time, which gets short";
+    const void *output;
+    ptrdiff_t before = wsframe_connection_output(connection, &output);
+    ptrdiff_t len = wsframe_connection_send(connection, (int)WSFRAME_OPCODE_TEXT | (int)WSFRAME_SEND_COMPRESSED,
+                                            BYTES(text)) - before;
+    CHECK(len > 0);
+    return len;
+}
+
 /* A connection that holds all kinds of memory: output, events and their data, part of a message, of a header. */
 static wsframe_connection *full_server(void) {
     wsframe_connection *connection = open_server();
+    CHECK(say(connection) > 0);
     CHECK(wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT, BYTES("Hello")) > 0);
-    CHECK_EQ(wsframe_connection_receive(connection, BYTES("\x01\x85\x00\x00\x00\x00Hello")), 0);
+    CHECK_EQ(wsframe_connection_receive(connection, BYTES("\x41\x83\x00\x00\x00\x00\xF2\x48\xCD")), 0);
     CHECK_EQ(wsframe_connection_receive(connection, PING), 1);
     return connection;
 }
 
+static wsframe_message *message;
+
 static void check_dead(wsframe_connection *dead) {
     const void *untouched = &untouched, *out = untouched;
+    const size_t len = 1;
+    wsframe_deflate deflate;
     unsigned char in[4] = {CANARY, CANARY, CANARY, CANARY};
     CHECK_EQ(wsframe_connection_receive(dead, in, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_receive_in_place(dead, in, sizeof in), WSFRAME_ERROR_STATE);
@@ -38,6 +56,9 @@ static void check_dead(wsframe_connection *dead) {
     CHECK_EQ(wsframe_connection_sent(dead, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_send(dead, WSFRAME_OPCODE_TEXT, BYTES("x")), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_send_piece(dead, WSFRAME_OPCODE_TEXT, BYTES("x"), 1), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_send_many(dead, WSFRAME_OPCODE_TEXT, "x", &len, 1), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_send_message(dead, message), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_deflate(dead, &deflate), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_ping(dead, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_pong(dead, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_close(dead, 1000, NULL, 0), WSFRAME_ERROR_STATE);
@@ -57,6 +78,7 @@ static void check_dead(wsframe_connection *dead) {
 
 int main(void) {
     about("the ping that panics");
+    CHECK_EQ(wsframe_message_new(WSFRAME_OPCODE_TEXT, BYTES("prepared"), NULL, &message), 0);
     wsframe_connection *witness = full_server();
     for (int i = 0; i < CONNECTIONS; i++) {
         wsframe_connection *dead = full_server();
@@ -72,13 +94,15 @@ int main(void) {
         about("another connection");
         CHECK_EQ(wsframe_connection_receive(witness, PING), 1);
         CHECK_EQ(wsframe_connection_state(witness), WSFRAME_STATE_OPEN);
+        CHECK(say(witness) < 20);
     }
     about("the message of another connection, begun before and ended after");
     const void *data;
-    CHECK_EQ(wsframe_connection_receive(witness, BYTES("\x80\x80\x00\x00\x00\x00")), 1);
+    CHECK_EQ(wsframe_connection_receive(witness, BYTES("\x80\x84\x00\x00\x00\x00\xC9\xC9\x07\x00")), 1);
     CHECK_EQ(wsframe_connection_data(witness, &data), 5);
     CHECK_BYTES(data, "Hello", 5);
     wsframe_connection_free(witness);
+    wsframe_message_free(message);
 
     about("a panic behind accept()");
     wsframe_config config = {0};
