@@ -11,6 +11,7 @@ import pytest
 import wsframe
 from wsframe import (
     Config,
+    Deflate,
     EventKind,
     Frame,
     Opcode,
@@ -43,6 +44,12 @@ C_TYPES = {
     "struct wsframe_connection *": ctypes.c_void_p,
     "const struct wsframe_connection *": ctypes.c_void_p,
     "struct wsframe_connection **": ctypes.POINTER(ctypes.c_void_p),
+    "struct wsframe_deflate *": ctypes.POINTER(_ffi.wsframe_deflate),
+    "struct wsframe_message *": ctypes.c_void_p,
+    "const struct wsframe_message *": ctypes.c_void_p,
+    "struct wsframe_message **": ctypes.POINTER(ctypes.c_void_p),
+    # Packed into a bytes object.
+    "const size_t *": ctypes.c_void_p,
     # What the library lends: a slice of these is a bytes object.
     "const void **": ctypes.POINTER(ctypes.POINTER(ctypes.c_char)),
     "const struct wsframe_event *": ctypes.POINTER(ctypes.c_char),
@@ -79,7 +86,13 @@ def test_the_table_declares_what_the_header_declares():
 
 
 @pytest.mark.parametrize(
-    ("record", "size"), [(_ffi.wsframe_header, 16), (_ffi.wsframe_event, 32), (_ffi.wsframe_config, None)]
+    ("record", "size"),
+    [
+        (_ffi.wsframe_header, 16),
+        (_ffi.wsframe_event, 32),
+        (_ffi.wsframe_config, None),
+        (_ffi.wsframe_deflate, 4),
+    ],
 )
 def test_the_records_have_the_fields_of_the_header(record, size):
     declared = re.search(rf"typedef struct {record.__name__} \{{(.*?)\}}", DECLARATIONS, re.DOTALL).group(1)
@@ -104,10 +117,15 @@ def test_events_are_read_as_their_record_says():
 
 def test_undeclared_functions_return_what_declared_ones_do():
     table = {name: returned for name, returned, _ in _ffi.TABLE}
-    for name in ("receive", "events", "data", "output", "sent", "send", "tick", "state"):
+    for name in ("receive", "events", "data", "output", "sent", "send", "send_message", "tick", "state"):
         function = getattr(_ffi, name)
         assert function.restype is table["wsframe_connection_" + name]
         assert function.argtypes is None
+
+
+def test_lengths_are_as_c_has_them():
+    lens = (ctypes.c_size_t * 3).from_buffer_copy(_ffi.lengths([b"", bytes(5), bytes(70_000)]))
+    assert list(lens) == [0, 5, 70_000]
 
 
 def constants(prefix: str) -> dict:
@@ -125,8 +143,13 @@ def test_opcodes_and_flags_have_the_numbers_of_the_header():
 def test_states_and_kinds_of_events_have_the_numbers_of_the_header():
     assert {state.name: state.value for state in State} == constants("STATE_")
     flags = {"FIRST": connection._FIRST, "LAST": connection._LAST, "IN_PLACE": 4}
+    flags["COMPRESSED"] = connection._COMPRESSED
     assert {**{kind.name: kind.value for kind in EventKind}, **flags} == constants("EVENT_")
     assert constants("ROLE_") == {"SERVER": connection._SERVER, "CLIENT": connection._CLIENT}
+    assert constants("SEND_") == {
+        "PLAIN": connection._SEND_PLAIN,
+        "COMPRESSED": connection._SEND_COMPRESSED,
+    }
     assert (connection._TEXT, connection._BINARY) == (Opcode.TEXT, Opcode.BINARY)
 
 
@@ -134,10 +157,17 @@ def test_a_config_has_what_the_header_has():
     flags = {name.lower(): number for name, number in constants("CONFIG_").items()}
     assert flags == connection._FLAGS
     fields = {name for name, _ in _ffi.wsframe_config._fields_}
-    lists = {name for name in fields if name + "_len" in fields}
-    assert lists == set(connection._LISTS)
-    numbers = fields - lists - {name + "_len" for name in lists} - {"struct_size", "flags"}
-    assert set(Config.__annotations__) == set(flags) | lists | numbers
+    pointers = {name for name in fields if name + "_len" in fields}
+    assert pointers == {*connection._LISTS, *connection._TEXTS}
+    numbers = fields - pointers - {name + "_len" for name in pointers} - {"struct_size", "flags"}
+    assert set(Config.__annotations__) == set(flags) | pointers | numbers
+
+
+def test_the_answer_of_the_extensions_has_room():
+    sentences = " ".join(HEADER.replace("\n * ", " ").split())
+    (enough,) = re.findall(r"is no list of extensions\..*? too small; (\d+) always is enough", sentences)
+    assert int(enough) == connection._EXTENSIONS_LEN_MAX
+    assert Deflate._fields == tuple(name for name, _ in _ffi.wsframe_deflate._fields_)
 
 
 def test_every_error_of_the_header_is_the_right_exception():
@@ -185,8 +215,22 @@ def test_the_frames_of_the_readme():
     exec(example, {})
 
 
+def test_the_messages_of_the_readme():
+    (example,) = (example for example in EXAMPLES if "Message" in example)
+    names = {}
+    exec(example, names)
+    connections = [
+        wsframe.Connection.server(start_open=True, deflate=True, extensions=extensions)
+        for extensions in ("permessage-deflate; server_max_window_bits=12", None)
+    ]
+    names["tell_all"](connections, "a" * 1000)
+    assert [connection.output()[0] for connection in connections] == [0xC1, 0x81]
+    assert names["catch_up"](connections[0], ["a", "b"]) == 2
+    assert connections[0].output().endswith(b"\x81\x01a\x81\x01b")
+
+
 def test_the_loop_of_the_readme():
-    (example,) = (example for example in EXAMPLES if "Connection" in example)
+    (example,) = (example for example in EXAMPLES if "def serve" in example)
     names = {}
     exec(example, names)
     here, there = socket.socketpair()

@@ -205,6 +205,15 @@ opcodes = st.sampled_from(Opcode)
 keys = st.binary(min_size=4, max_size=4)
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 28, 16383, 16384])
+def test_what_is_returned_has_its_bytes_for_itself(size):
+    zeros = bytes(size)
+    masked = Frame.unmask(zeros, b"abcd")
+    assert zeros == bytes(size) == b"\0" * size
+    assert masked == (b"abcd" * size)[:size]
+    assert masked is not Frame.unmask(zeros, b"abcd")
+
+
 @given(opcode=opcodes, rsv=st.integers(0, 7), payload=st.binary(max_size=70_000))
 def test_what_is_built_is_parsed(opcode, rsv, payload):
     if opcode >= Opcode.CLOSE:

@@ -4,13 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+)
 from websockets.frames import Close
 from websockets.frames import Frame as Theirs
 from websockets.frames import Opcode as TheirOpcode
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from wsframe import Connection, EventKind, State
+from wsframe import Connection, EventKind, Message, State
 
 KINDS = {TheirOpcode.PING: EventKind.PING, TheirOpcode.PONG: EventKind.PONG}
 
@@ -111,19 +115,51 @@ def pass_on(source, target, sizes=()):
     target.take(data)
 
 
-def our_client():
-    client, server = Ours(Connection.client()), Websockets(ServerProtocol())
+# What both sides are told about permessage-deflate; None: nothing.
+DEFLATES = {
+    "plain": None,
+    "deflate": {},
+    "no context takeover": {"server_no_context_takeover": True, "client_no_context_takeover": True},
+    "windows of 9": {"server_max_window_bits": 9, "client_max_window_bits": 9},
+    "windows of 15": {"server_max_window_bits": 15, "client_max_window_bits": 15},
+    "different": {
+        "server_no_context_takeover": True,
+        "server_max_window_bits": 15,
+        "client_max_window_bits": 10,
+    },
+}
+
+
+def our_client(deflate):
+    theirs = [] if deflate is None else [ServerPerMessageDeflateFactory(**deflate)]
+    client, server = (
+        Ours(Connection.client(**ours_of(deflate))),
+        Websockets(ServerProtocol(extensions=theirs)),
+    )
     client.connection.request("example.com", "/chat")
     return client, server
 
 
-def our_server():
-    client, server = Websockets(ClientProtocol(parse_uri("ws://example.com/chat"))), Ours(Connection.server())
+def our_server(deflate):
+    theirs = (
+        []
+        if deflate is None
+        else [ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **deflate})]
+    )
+    protocol = ClientProtocol(parse_uri("ws://example.com/chat"), extensions=theirs)
+    client, server = Websockets(protocol), Ours(Connection.server(**ours_of(deflate)))
     client.protocol.send_request(client.protocol.connect())
     return client, server
 
 
-both_ways = pytest.mark.parametrize("pair", [our_client, our_server])
+def ours_of(deflate):
+    return {} if deflate is None else {"deflate": True, "deflate_min_len": 20, **deflate}
+
+
+def both_ways(test):
+    test = pytest.mark.parametrize("pair", [our_client, our_server])(test)
+    return pytest.mark.parametrize("deflate", DEFLATES.values(), ids=DEFLATES)(test)
+
 
 lengths = st.sampled_from([0, 1, 124, 125, 126, 127, 128, 65_535, 65_536, 70_000])
 messages = st.one_of(
@@ -155,8 +191,8 @@ def expected_of(act, value):
 
 @both_ways
 @given(data=st.data(), sizes=st.lists(st.integers(0, 50), max_size=20))
-def test_random_messages_arrive(pair, data, sizes):
-    client, server = pair()
+def test_random_messages_arrive(pair, deflate, data, sizes):
+    client, server = pair(deflate)
     pass_on(client, server, sizes)
     pass_on(server, client, sizes)
     for source, target in ((client, server), (server, client)):
@@ -174,8 +210,8 @@ def test_random_messages_arrive(pair, data, sizes):
 @both_ways
 @pytest.mark.parametrize("who", ["client", "server"])
 @given(code=st.sampled_from([1000, 1001, 1011, 3000, 4999]), reason=st.text(max_size=30))
-def test_either_end_closes(pair, who, code, reason):
-    client, server = pair()
+def test_either_end_closes(pair, deflate, who, code, reason):
+    client, server = pair(deflate)
     pass_on(client, server)
     pass_on(server, client)
     source, target = (client, server) if who == "client" else (server, client)
@@ -186,3 +222,37 @@ def test_either_end_closes(pair, who, code, reason):
     ours = source if isinstance(source, Ours) else target
     assert ours.connection.state is State.CLOSED
     assert [kind for kind, _ in source.received] == [EventKind.CLOSE]
+
+
+TEXT = "".join(f"{number % 90} and again, " for number in range(9000))
+BATCH = [TEXT, TEXT[:1000], TEXT.encode(), bytes(70_000), TEXT]
+
+
+@both_ways
+def test_what_is_long_goes_compressed_both_ways(pair, deflate):
+    client, server = pair(deflate)
+    pass_on(client, server)
+    pass_on(server, client)
+    ours = client if isinstance(client, Ours) else server
+    agreed = ours.connection.deflate
+    assert (agreed is None) == (deflate is None)
+    for name, value in (deflate or {}).items():
+        assert getattr(agreed, name) == value
+    for source, target in ((client, server), (server, client)):
+        for message in BATCH:
+            source.send(message)
+            data = source.give()
+            opcode = 1 if isinstance(message, str) else 2
+            assert data[0] == 0x80 | opcode | (0 if deflate is None else 0x40), "FIN, opcode, and RSV1"
+            assert deflate is None or len(data) < len(message) / 2
+            target.take(data)
+        source.send_in_pieces([TEXT[:100], "", TEXT[100:]])
+        pass_on(source, target)
+        assert [value for _, value in target.received] == [*BATCH, TEXT]
+        target.received = []
+    if deflate is not None:
+        ours.connection.send_many([TEXT[:300]] * 50)
+        ours.connection.send_message(Message(TEXT, **ours_of(deflate)))
+        pass_on(ours, server if ours is client else client)
+        received = server.received if ours is client else client.received
+        assert [value for _, value in received] == [TEXT[:300]] * 50 + [TEXT]

@@ -13,7 +13,18 @@ import weakref
 
 import pytest
 
-from wsframe import Connection, Event, EventKind, Frame, Header, Opcode, UsageError, answer_handshake
+from wsframe import (
+    Connection,
+    Event,
+    EventKind,
+    Frame,
+    Header,
+    Message,
+    Opcode,
+    UsageError,
+    answer_extensions,
+    answer_handshake,
+)
 
 KEY = b"\x37\xfa\x21\x3d"
 WHOLE = 3
@@ -30,12 +41,15 @@ def open_server(**config):
 CALLS = {
     "receive": lambda connection: connection.receive(b""),
     "send": lambda connection: connection.send("a"),
+    "send_many": lambda connection: connection.send_many(["a"]),
+    "send_message": lambda connection: connection.send_message(Message("a")),
     "send_piece": lambda connection: connection.send_piece("a", True),
     "ping": lambda connection: connection.ping(),
     "pong": lambda connection: connection.pong(),
     "close": lambda connection: connection.close(),
     "request": lambda connection: connection.request("a", "/"),
     "add_field": lambda connection: connection.add_field("a", "b"),
+    "decline_deflate": lambda connection: connection.decline_deflate(),
     "accept": lambda connection: connection.accept(),
     "refuse": lambda connection: connection.refuse(400),
     "output": lambda connection: connection.output(),
@@ -43,6 +57,7 @@ CALLS = {
     "tick": lambda connection: connection.tick(0),
     "state": lambda connection: connection.state,
     "error": lambda connection: connection.error,
+    "deflate": lambda connection: connection.deflate,
     "subprotocol": lambda connection: connection.subprotocol,
     "target": lambda connection: connection.target,
     "field": lambda connection: connection.field("a"),
@@ -111,6 +126,13 @@ def test_what_lends_no_bytes_is_a_type_error(wrong):
         lambda: connection.receive(wrong),
         lambda: connection.send(wrong),
         lambda: connection.send_piece(wrong, True),
+        lambda: connection.send_many(wrong),
+        lambda: connection.send_many([wrong]),
+        lambda: connection.send_many([b"a", wrong]),
+        lambda: connection.send_many(["a", wrong]),
+        lambda: connection.send_message(wrong),
+        lambda: Message(wrong),
+        lambda: answer_extensions(wrong),
         lambda: connection.ping(wrong),
         lambda: connection.pong(wrong),
         lambda: connection.refuse(400, wrong),
@@ -290,6 +312,8 @@ def test_nothing_leaks():
             connection.receive(data)
             connection.receive(part)
             connection.send(part)
+            connection.send_message(Message(part))
+            connection.send_many([part])
             connection.output()
             with pytest.raises(UsageError):
                 connection.send_piece("\ud800", True)

@@ -26,21 +26,34 @@ time, everything else from any thread at any time.
 """
 
 from wsframe import _ffi
-from wsframe.connection import Config, Connection, Event, EventKind, State, answer_handshake
+from wsframe.connection import (
+    Config,
+    Connection,
+    Deflate,
+    Event,
+    EventKind,
+    Message,
+    State,
+    answer_extensions,
+    answer_handshake,
+)
 from wsframe.errors import ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
 
 __all__ = [
     "Config",
     "Connection",
+    "Deflate",
     "Event",
     "EventKind",
     "Frame",
     "Header",
+    "Message",
     "Opcode",
     "ProtocolError",
     "State",
     "UsageError",
+    "answer_extensions",
     "answer_handshake",
     "version",
 ]

@@ -7,6 +7,7 @@ through one of these first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import index
 from typing import Union
 
@@ -18,6 +19,13 @@ Buffer = Union[bytes, bytearray, memoryview]
 def octets(data: Buffer) -> bytes:
     """Returns data itself if it is bytes, and otherwise a copy that is."""
     return data if type(data) is bytes else bytes(memoryview(data))
+
+
+def all_octets(pieces: Iterable[Buffer]) -> list[bytes]:
+    """Returns a list of what octets() makes of each."""
+    pieces = list(pieces)
+    # The list is new, so that nobody can put anything else in it: of bytes len() is how many there are.
+    return pieces if set(map(type, pieces)) <= {bytes} else [*map(octets, pieces)]  # type: ignore[return-value]
 
 
 def integer(name: str, value: int, most: int) -> int:

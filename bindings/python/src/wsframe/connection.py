@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn, TypedDict
 
 from wsframe import _ffi
-from wsframe._arguments import Buffer, integer, octets, text
+from wsframe._arguments import Buffer, all_octets, integer, octets, text
 from wsframe.errors import STATE, UsageError, checked
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _TEXT, _BINARY = 1, 2  # WSFRAME_OPCODE_*
 _SERVER, _CLIENT = 0, 1  # WSFRAME_ROLE_*
-_FIRST, _LAST = 1, 2  # WSFRAME_EVENT_*
+_FIRST, _LAST, _COMPRESSED = 1, 2, 8  # WSFRAME_EVENT_*
+_SEND_PLAIN, _SEND_COMPRESSED = 256, 512  # WSFRAME_SEND_*
+_EXTENSIONS_LEN_MAX = 128
 _TIME_MAX = 2**64 - 1
 _NEVER = sys.maxsize  # PTRDIFF_MAX
 
@@ -76,7 +78,7 @@ class Event(NamedTuple):
     data: bytes
     """The message, the payload, the head or the reason: see EventKind."""
     flags: int = 0
-    """The bits that is_first and is_last ask for."""
+    """The bits that is_first, is_last and is_compressed ask for."""
     close_code: int = 0
     """
     Of CLOSE the peer's close code, 1005 if it sent none (RFC 6455 section 7.1.5). Of ERROR the close code
@@ -106,6 +108,24 @@ class Event(NamedTuple):
         """Whether a message ends with these data; so it does unless pieces=True."""
         return self.flags & _LAST != 0
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the message came compressed. The data are what it was before."""
+        return self.flags & _COMPRESSED != 0
+
+
+class Deflate(NamedTuple):
+    """What both ends of a connection agreed on for compressed messages (RFC 7692 section 7.1)."""
+
+    server_no_context_takeover: bool
+    """Whether each message of the server is compressed on its own."""
+    client_no_context_takeover: bool
+    """Whether each message of the client is compressed on its own."""
+    server_max_window_bits: int
+    """How far back the server's messages may refer, as a power of two: 8 to 15."""
+    client_max_window_bits: int
+    """The same for the client's."""
+
 
 class Config(TypedDict, total=False):
     """
@@ -118,6 +138,19 @@ class Config(TypedDict, total=False):
     pieces: messages are delivered as they arrive, text cut between characters, instead of whole.
     manual_pong: pings are not answered by the library.
     start_open: somebody else has done the opening handshake; see answer_handshake().
+    extensions: with start_open and deflate, the Sec-WebSocket-Extensions of the response that he has written,
+    for instance what answer_extensions() answered; None if it had none.
+
+    deflate: messages may be compressed with permessage-deflate (RFC 7692), if the peer agrees. Do not
+    compress secrets together with what an attacker chooses: how long the message gets tells him about both.
+    server_no_context_takeover, client_no_context_takeover: each message of the server, or of the client, is
+    compressed on its own. It gets longer, and nothing is kept for it between messages.
+    deflate_min_len: the shortest message that is compressed unasked; 64, or 256 where each message is
+    compressed on its own.
+    deflate_level: how hard to compress, from 1, the fastest, to 9, the smallest; 6.
+    server_max_window_bits, client_max_window_bits: how far back the messages of the server, or of the client,
+    may refer to those before them, as a power of two: 9 to 15; 12. So many bytes, 4096 for 12, does a
+    connection keep at most. A client that does not offer to be asked keeps to 15.
 
     accept_any_mask: a server accepts frames that are not masked, a client frames that are.
     accept_long_lengths: lengths need not be in their shortest form.
@@ -141,6 +174,9 @@ class Config(TypedDict, total=False):
     pieces: bool
     manual_pong: bool
     start_open: bool
+    deflate: bool
+    server_no_context_takeover: bool
+    client_no_context_takeover: bool
     accept_any_mask: bool
     accept_long_lengths: bool
     skip_utf8: bool
@@ -154,6 +190,11 @@ class Config(TypedDict, total=False):
     handshake_timeout_ms: int
     close_timeout_ms: int
     ping_interval_ms: int
+    deflate_min_len: int
+    deflate_level: int
+    server_max_window_bits: int
+    client_max_window_bits: int
+    extensions: str | None
 
 
 _FLAGS = {  # WSFRAME_CONFIG_*
@@ -161,12 +202,47 @@ _FLAGS = {  # WSFRAME_CONFIG_*
     "pieces": 2,
     "manual_pong": 4,
     "start_open": 8,
+    "deflate": 16,
+    "server_no_context_takeover": 32,
+    "client_no_context_takeover": 64,
     "accept_any_mask": 256,
     "accept_long_lengths": 512,
     "skip_utf8": 1024,
     "accept_any_close_code": 2048,
 }
 _LISTS = ("subprotocols", "origins")
+_TEXTS = ("extensions",)
+
+
+class Message:
+    """
+    A message that is checked and compressed once, and sent on many connections by Connection.send_message().
+
+    It does not change: any number of threads may send it at the same time. Its memory comes back with the
+    last reference.
+    """
+
+    __slots__ = ("__weakref__", "_handle")
+
+    def __init__(
+        self, message: str | Buffer, /, compress: bool | None = None, **config: Unpack[Config]
+    ) -> None:
+        """
+        Prepares a message: text if it is a str, binary if it is bytes.
+
+        config is that of the connections it is meant for; see Config. Without deflate=True it is not
+        compressed. compress is as for Connection.send().
+
+        UsageError: the config is wrong, or a lone surrogate is in the text.
+        """
+        opcode, payload = _payload(message)
+        opcode |= _send_flag(compress)
+        record, handle = _record(config), _ffi.MessageHandle()
+        checked(_ffi.lib.wsframe_message_new(opcode, payload, len(payload), record, handle))
+        self._handle = handle
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Message cannot be copied")
 
 
 class Connection:
@@ -247,9 +323,13 @@ class Connection:
         checked(count)
         return []
 
-    def send(self, message: str | Buffer) -> int:
+    def send(self, message: str | Buffer, compress: bool | None = None) -> int:
         """
         Puts a whole message into the output: text if it is a str, binary if it is bytes.
+
+        If both ends have agreed to compress, a message of at least deflate_min_len is compressed if that
+        makes it shorter. compress=False does not compress this one, for instance because it has a secret next
+        to what an attacker chose (RFC 7692 section 8); compress=True compresses it however short it is.
 
         Returns how many bytes of output wait.
 
@@ -268,6 +348,8 @@ class Connection:
                 payload = text("message", message)
         else:
             opcode, payload = _BINARY, message if type(message) is bytes else octets(message)
+        if compress is not None:
+            opcode |= _send_flag(compress)
         try:
             handle = self._take()
         except IndexError:
@@ -279,21 +361,55 @@ class Connection:
             self._give(handle)
         return waiting if waiting >= 0 else checked(waiting)
 
-    def send_piece(self, message: str | Buffer, last: bool) -> int:
+    def send_many(self, messages: Iterable[str] | Iterable[Buffer], compress: bool | None = None) -> int:
+        """
+        Puts many messages into the output, as send() does with each, by one call of the library.
+
+        All of them are str, or all are bytes. It is for many small ones: they are joined on the way there.
+
+        Returns how many messages were put there. That is less than there are if there was no room for the
+        next one, or it cannot be sent; a call that begins with it raises the error.
+
+        UsageError: as send(), for the first of them.
+        """
+        opcode, pieces = _payloads(messages)
+        joined, lens = b"".join(pieces), _ffi.lengths(pieces)
+        function = _ffi.held.wsframe_connection_send_many
+        return self._call(function, opcode | _send_flag(compress), joined, lens, len(pieces))
+
+    def send_message(self, message: Message) -> int:
+        """
+        Puts a prepared message into the output; compressed if it is, and both ends have agreed to compress.
+
+        Returns and errors as send().
+        """
+        if not isinstance(message, Message):
+            raise TypeError(f"message must be a Message, not {type(message).__name__}")
+        prepared = message._handle
+        try:
+            handle = self._take()
+        except IndexError:
+            raise self._unusable() from None
+        try:
+            waiting: int = _ffi.send_message(handle, prepared)
+        finally:
+            self._give(handle)
+        return waiting if waiting >= 0 else checked(waiting)
+
+    def send_piece(self, message: str | Buffer, last: bool, compress: bool | None = None) -> int:
         """
         Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4).
 
         All pieces of a message are str, or all are bytes; last says that this is the last one. Pings and
         close may come between them, other messages not. Text that was cut inside a character may be sent as
-        what decode("utf-8", "surrogateescape") makes of it.
+        what decode("utf-8", "surrogateescape") makes of it. If both ends have agreed to compress, the message
+        is compressed unless its first piece has compress=False.
 
         Returns and errors as send(); UsageError with code -2, too, if the piece is not of the kind of those
         before.
         """
-        if isinstance(message, str):
-            opcode, payload = _TEXT, text("message", message)
-        else:
-            opcode, payload = _BINARY, octets(message)
+        opcode, payload = _payload(message)
+        opcode |= _send_flag(compress)
         function = _ffi.held.wsframe_connection_send_piece
         return self._call(function, opcode, payload, len(payload), bool(last))
 
@@ -377,6 +493,16 @@ class Connection:
             return self._events(handle, count)
         finally:
             self._give(handle)
+
+    def decline_deflate(self) -> None:
+        """
+        Does without permessage-deflate although the config has it.
+
+        For some targets or some clients: after REQUEST and before accept(), or before a client's request().
+
+        UsageError: it is too late (code -2).
+        """
+        self._call(_ffi.held.wsframe_connection_decline_deflate)
 
     def refuse(self, status: int, body: Buffer = b"") -> int:
         """
@@ -477,6 +603,19 @@ class Connection:
         return self._lent_text(_ffi.held.wsframe_connection_subprotocol)
 
     @property
+    def deflate(self) -> Deflate | None:
+        """What both ends agreed on for compressed messages; None if messages are not compressed."""
+        record = _ffi.wsframe_deflate()
+        if not self._call(_ffi.held.wsframe_connection_deflate, record):
+            return None
+        return Deflate(
+            record.server_no_context_takeover != 0,
+            record.client_no_context_takeover != 0,
+            record.server_max_window_bits,
+            record.client_max_window_bits,
+        )
+
+    @property
     def target(self) -> str | None:
         """
         The request target, for instance "/chat?room=1".
@@ -553,18 +692,16 @@ class Connection:
 
     def _events(self, handle: _ffi.Handle, count: int) -> list[Event]:
         """Returns the events of the call that has returned their number."""
-        records = _ffi.events(handle)[: count * _ffi.EVENT.size]
+        records = _ffi.events(handle)[: count * _EVENT_LEN]
         _ffi.data(handle, self._lends)
         # Each event copies its own data: they may be a few bytes of pings beside megabytes of a message that
         # is not complete.
         data: Any = self._lent
-        if count == 1:
-            offset, size, code, kind, flags, error = _ffi.EVENT.unpack(records)
-            return [_tuple(Event, (_KINDS[kind], data[offset : offset + size], flags, code, error))]
-        return [
-            _tuple(Event, (_KINDS[kind], data[offset : offset + size], flags, code, error))
-            for offset, size, code, kind, flags, error in _ffi.EVENT.iter_unpack(records)
-        ]
+        events = []
+        for offset, size, code, kind, flags, error in _unpack_events(records):
+            event = _tuple(Event, (_KINDS[kind], data[offset : offset + size], flags, code, error))
+            events.append(event)
+        return events
 
     def _unusable(self) -> UsageError:
         """What is wrong if there is no handle to take."""
@@ -572,6 +709,7 @@ class Connection:
         return UsageError(why, STATE)
 
 
+_EVENT_LEN, _unpack_events = _ffi.EVENT.size, _ffi.EVENT.iter_unpack
 _tuple = tuple.__new__  # makes an Event in two thirds of the time of Event()
 
 
@@ -580,7 +718,7 @@ def answer_handshake(head: Buffer, **config: Unpack[Config]) -> bytes:
     Returns the response to an opening handshake, for hosts that have read its head themselves.
 
     head is "GET /chat HTTP/1.1", the fields, and the blank line, each line ending with CR LF. The connection
-    is then made with start_open=True.
+    is then made with start_open=True, and with the extensions of the response.
 
     The response lets the client in if it begins with b"HTTP/1.1 101 "; others refuse, and TCP is to be closed
     after them.
@@ -594,6 +732,54 @@ def answer_handshake(head: Buffer, **config: Unpack[Config]) -> bytes:
     return answer[: checked(_ffi.lib.wsframe_handshake_answer(head, len(head), record, answer, len(answer)))]
 
 
+def answer_extensions(offer: str | Buffer, **config: Unpack[Config]) -> str | None:
+    """
+    Returns the Sec-WebSocket-Extensions of a response, for hosts that write it themselves (RFC 7692).
+
+    offer is the value of that field of the request; several of them are joined with commas. What is returned
+    goes into the response, and into the extensions with which the connection is then made. None says that the
+    response must not have the field: nothing was offered that can be accepted, or deflate is not True.
+
+    ProtocolError with code -32: offer is no list of extensions.
+    UsageError: the config is wrong.
+    """
+    # A lone surrogate, which UTF-8 cannot express, becomes a question mark, which is in no offer either.
+    offered = offer.encode("utf-8", "replace") if isinstance(offer, str) else octets(offer)
+    record = _record(config)
+    answer: bytes = _ffi.new_bytes(None, _EXTENSIONS_LEN_MAX)
+    size = checked(_ffi.lib.wsframe_extensions_answer(offered, len(offered), record, answer, len(answer)))
+    return answer[:size].decode("ascii") if size else None
+
+
+def _send_flag(compress: bool | None) -> int:
+    """What an opcode gets beside it for a say in whether the message is compressed."""
+    if compress is None:
+        return 0
+    return _SEND_COMPRESSED if compress else _SEND_PLAIN
+
+
+def _payload(message: str | Buffer) -> tuple[int, bytes]:
+    """The opcode and the bytes of a message."""
+    if isinstance(message, str):
+        return _TEXT, text("message", message)
+    return _BINARY, octets(message)
+
+
+def _payloads(messages: Iterable[str] | Iterable[Buffer]) -> tuple[int, list[bytes]]:
+    """The same for messages that all are of one kind."""
+    if isinstance(messages, str):
+        raise TypeError("messages must be a sequence of str, not one")
+    kept: list[Any] = list(messages)
+    if not kept or not isinstance(kept[0], str):
+        return _BINARY, all_octets(kept)
+    if set(map(type, kept)) == {str}:
+        try:
+            return _TEXT, [*map(str.encode, kept)]
+        except UnicodeEncodeError:
+            pass
+    return _TEXT, all_octets(text("a message", message) for message in kept)
+
+
 def _record(config: Config) -> _ffi.wsframe_config:
     """Returns a config as the library reads it."""
     record = _ffi.wsframe_config(_ffi.CONFIG_SIZE)
@@ -604,6 +790,10 @@ def _record(config: Config) -> _ffi.wsframe_config:
             joined = _list(name, value)  # type: ignore[arg-type]
             setattr(record, name, joined)
             setattr(record, name + "_len", len(joined))
+        elif name in _TEXTS:
+            value_text = text(name, "" if value is None else value)  # type: ignore[arg-type]
+            setattr(record, name, value_text)
+            setattr(record, name + "_len", len(value_text))
         elif name in Config.__annotations__:
             most = 256 ** getattr(_ffi.wsframe_config, name).size - 1
             setattr(record, name, integer(name, value, most))  # type: ignore[arg-type]
