@@ -25,6 +25,13 @@ final class Config
      * @param bool $pieces Messages are delivered in pieces as they arrive, text cut between characters, and not whole.
      * @param bool $manualPong Pings are not answered by the library.
      * @param bool $startOpen The connection starts open: somebody else has done the opening handshake.
+     * @param string|null $extensions With startOpen and deflate: the Sec-WebSocket-Extensions of the response that
+     *     somebody else has written, for instance what Handshake::extensions() answered; null if it had none.
+     * @param bool $deflate Messages may be compressed with permessage-deflate (RFC 7692), if the peer agrees. Do not
+     *     compress secrets together with what an attacker chooses: how long the message gets tells him about both.
+     * @param bool $serverNoContextTakeover Each message of the server is compressed on its own. It gets longer, and
+     *     nothing is kept for it between messages.
+     * @param bool $clientNoContextTakeover The same for the messages of the client.
      * @param bool $acceptAnyMask A server accepts frames that are not masked, a client frames that are.
      * @param bool $acceptLongLengths Lengths need not be in their shortest form.
      * @param bool $skipUtf8 Text is not checked to be UTF-8, neither received nor sent.
@@ -40,6 +47,13 @@ final class Config
      *     seconds.
      * @param int $pingIntervalMs After how long a silence a ping is sent, and then how long the peer may be silent
      *     still, in milliseconds; by default 30 seconds.
+     * @param int $deflateMinLen The shortest message in bytes that is compressed unasked; by default 64, or
+     *     256 where each message is compressed on its own.
+     * @param int $deflateLevel How hard to compress, from 1, the fastest, to 9, the smallest; by default 6.
+     * @param int $serverMaxWindowBits How far back a server's messages may refer to those before them, as a power of
+     *     two: 9 to 15; by default 12. So many bytes, 4,096 for 12, does a connection keep at most.
+     * @param int $clientMaxWindowBits The same for a client's messages. A client that does not offer to be asked keeps
+     *     to 15.
      */
     public function __construct(
         public readonly array $subprotocols = [],
@@ -48,6 +62,10 @@ final class Config
         public readonly bool $pieces = false,
         public readonly bool $manualPong = false,
         public readonly bool $startOpen = false,
+        public readonly ?string $extensions = null,
+        public readonly bool $deflate = false,
+        public readonly bool $serverNoContextTakeover = false,
+        public readonly bool $clientNoContextTakeover = false,
         public readonly bool $acceptAnyMask = false,
         public readonly bool $acceptLongLengths = false,
         public readonly bool $skipUtf8 = false,
@@ -61,6 +79,10 @@ final class Config
         public readonly int $handshakeTimeoutMs = 0,
         public readonly int $closeTimeoutMs = 0,
         public readonly int $pingIntervalMs = 0,
+        public readonly int $deflateMinLen = 0,
+        public readonly int $deflateLevel = 0,
+        public readonly int $serverMaxWindowBits = 0,
+        public readonly int $clientMaxWindowBits = 0,
     ) {
     }
 }

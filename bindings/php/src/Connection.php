@@ -83,12 +83,12 @@ final class Connection
 
     public function __serialize(): never
     {
-        throw Library::notSerializable();
+        throw Library::notSerializable('a connection');
     }
 
     public function __unserialize(array $data): never
     {
-        throw Library::notSerializable();
+        throw Library::notSerializable('a connection');
     }
 
     /**
@@ -124,38 +124,77 @@ final class Connection
     /**
      * Puts a text message into the output as one frame, and returns how many bytes of output wait.
      *
+     * If both ends have agreed to compress, a message of at least the config's deflateMinLen is compressed if that
+     * makes it shorter.
+     *
+     * @param bool|null $compress False does not compress this one, for instance because it has a secret next to what an
+     *     attacker chose (RFC 7692 section 8); true compresses it however short it is; null leaves it to the library.
+     *
      * @throws UsageError If the text is not UTF-8 (code -1); unless the connection is open, or while a message that is
      *     sent in pieces is not finished (-2); if more output would wait than the config allows (-3): write some and
      *     call again.
      */
-    public function sendText(string $text): int
+    public function sendText(string $text, ?bool $compress = null): int
     {
-        return Library::send($this->handle, Opcode::TEXT, $text);
+        return Library::send($this->handle, Opcode::TEXT, $text, $compress);
     }
 
     /**
      * Puts a binary message into the output as one frame, and returns how many bytes of output wait.
      *
+     * @param bool|null $compress As for sendText().
+     *
      * @throws UsageError As sendText().
      */
-    public function sendBinary(string $bytes): int
+    public function sendBinary(string $bytes, ?bool $compress = null): int
     {
-        return Library::send($this->handle, Opcode::BINARY, $bytes);
+        return Library::send($this->handle, Opcode::BINARY, $bytes, $compress);
+    }
+
+    /**
+     * Puts many messages into the output, as sendText() or sendBinary() does with each, by one call of the library. It
+     * is for many small ones: they are joined on the way there.
+     *
+     * Returns how many messages were put there. That is less than there are if there was no room for the next one, or
+     * it cannot be sent; a call that begins with it throws.
+     *
+     * @param int $opcode Opcode::TEXT or Opcode::BINARY, for all of them.
+     * @param string[] $messages
+     * @param bool|null $compress As for sendText().
+     *
+     * @throws UsageError As sendText(), for the first of them.
+     */
+    public function sendMany(int $opcode, array $messages, ?bool $compress = null): int
+    {
+        return Library::sendMany($this->handle, $opcode, $messages, $compress);
+    }
+
+    /**
+     * Puts a prepared message into the output, compressed if it is and if both ends have agreed to compress, and
+     * returns how many bytes of output wait.
+     *
+     * @throws UsageError As sendText().
+     */
+    public function sendMessage(Message $message): int
+    {
+        return $message->sendOn($this->handle);
     }
 
     /**
      * Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4), and returns how many
-     * bytes of output wait. Pings and close may come between the pieces.
+     * bytes of output wait. Pings and close may come between the pieces. If both ends have agreed to compress, the
+     * message is compressed unless its first piece says $compress false.
      *
      * @param int $opcode Opcode::TEXT or Opcode::BINARY, the same for all pieces of a message.
      * @param string $piece The bytes; text may be cut anywhere.
      * @param bool $last Whether the message ends with them.
+     * @param bool|null $compress As for sendText(); that of the first piece counts.
      *
      * @throws UsageError As sendText(), and if the opcode is not that of the pieces before (-2).
      */
-    public function sendPiece(int $opcode, string $piece, bool $last): int
+    public function sendPiece(int $opcode, string $piece, bool $last, ?bool $compress = null): int
     {
-        return Library::sendPiece($this->handle, $opcode, $piece, $last);
+        return Library::sendPiece($this->handle, $opcode, $piece, $last, $compress);
     }
 
     /**
@@ -206,6 +245,17 @@ final class Connection
     public function accept(?string $subprotocol = null): array
     {
         return Library::accept($this->handle, $subprotocol ?? '');
+    }
+
+    /**
+     * Does without permessage-deflate although the config has it: for some targets or some clients, after
+     * EventKind::REQUEST and before accept(), or before a client's request().
+     *
+     * @throws UsageError It is too late.
+     */
+    public function declineDeflate(): void
+    {
+        Library::declineDeflate($this->handle);
     }
 
     /**
@@ -283,6 +333,12 @@ final class Connection
     public function subprotocol(): ?string
     {
         return Library::subprotocol($this->handle);
+    }
+
+    /** Returns what both ends agreed on for compressed messages; null if messages are not compressed. */
+    public function deflate(): ?Deflate
+    {
+        return Library::deflate($this->handle);
     }
 
     /**

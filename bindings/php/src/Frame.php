@@ -104,6 +104,20 @@ final class Frame
     }
 
     /**
+     * Builds a server's frame for each of the payloads, one behind the other. As build(), but for many small messages
+     * with one call of the library.
+     *
+     * @param int $firstByte As for build().
+     * @param string[] $payloads
+     *
+     * @throws UsageError As build().
+     */
+    public static function buildMany(int $firstByte, array $payloads): string
+    {
+        return Library::buildFrames($firstByte, $payloads);
+    }
+
+    /**
      * Checks that text is UTF-8, as that of a message must be (RFC 6455 section 8.1), and returns how many bytes at its
      * start are whole characters.
      *

@@ -9,6 +9,7 @@ use Wsframe\Config;
 use Wsframe\Connection;
 use Wsframe\Event;
 use Wsframe\EventKind;
+use Wsframe\Message;
 use Wsframe\Opcode;
 use Wsframe\State;
 use Wsframe\UsageError;
@@ -43,11 +44,14 @@ final class ConnectionMisuseTest extends TestCase
             'receive' => [self::HELLO],
             'sendText' => ['a'],
             'sendBinary' => ['a'],
+            'sendMany' => [Opcode::TEXT, ['a']],
+            'sendMessage' => [Message::text('a')],
             'sendPiece' => [Opcode::TEXT, 'a', true],
             'ping' => [],
             'pong' => [],
             'close' => [],
             'request' => ['a', '/'],
+            'declineDeflate' => [],
             'accept' => [],
             'refuse' => [400],
             'addField' => ['a', 'b'],
@@ -56,6 +60,7 @@ final class ConnectionMisuseTest extends TestCase
             'tick' => [0],
             'state' => [],
             'error' => [],
+            'deflate' => [],
             'subprotocol' => [],
             'target' => [],
             'field' => ['a'],

@@ -6,6 +6,7 @@ namespace Wsframe\Tests;
 
 use PHPUnit\Framework\TestCase;
 use Wsframe\Config;
+use Wsframe\Deflate;
 use Wsframe\Event;
 use Wsframe\EventKind;
 use Wsframe\Frame;
@@ -33,6 +34,24 @@ final class ConstantsTest extends TestCase
         );
     }
 
+    public function testSendFlags(): void
+    {
+        foreach (self::inHeader('SEND') as $name => $value) {
+            self::assertSame($value, (new \ReflectionClassConstant(Library::class, "SEND_$name"))->getValue());
+        }
+    }
+
+    public function testDeflateHasAllFieldsOfTheHeader(): void
+    {
+        preg_match('/typedef struct wsframe_deflate \{(.*?)\}/s', file_get_contents(self::HEADER), $record);
+        preg_match_all('/(\w+);/', $record[1], $fields);
+
+        self::assertSame(
+            array_map(self::camelCase(...), $fields[1]),
+            array_keys(get_object_vars(new Deflate(false, false, 15, 15)))
+        );
+    }
+
     public function testStates(): void
     {
         self::assertEquals(self::inHeader('STATE'), (new \ReflectionClass(State::class))->getConstants());
@@ -52,12 +71,16 @@ final class ConstantsTest extends TestCase
     {
         preg_match('/typedef struct wsframe_config \{(.*?)\}/s', file_get_contents(self::HEADER), $record);
         preg_match_all('/(\w+);/', $record[1], $fields);
-        $fields = array_diff($fields[1], ['struct_size', 'flags', 'subprotocols_len', 'origins_len']);
+        preg_match_all('/\*(\w+);/', $record[1], $pointers);
+        $lengths = array_map(static fn (string $pointer): string => $pointer . '_len', $pointers[1]);
+        $fields = array_filter(
+            array_diff($fields[1], ['struct_size', 'flags']),
+            static fn (string $field): bool => !in_array($field, $lengths, true)
+        );
         $names = [...array_map(strtolower(...), array_keys(self::inHeader('CONFIG'))), ...$fields];
-        $camelCase = static fn (string $name): string => lcfirst(str_replace('_', '', ucwords($name, '_')));
 
         self::assertEqualsCanonicalizing(
-            array_map($camelCase, $names),
+            array_map(self::camelCase(...), $names),
             array_keys(get_object_vars(new Config()))
         );
     }
@@ -76,6 +99,11 @@ final class ConstantsTest extends TestCase
         $written = ($header >> 16) . '.' . ($header >> 8 & 255) . '.' . ($header & 255);
 
         self::assertTrue(version_compare(Library::version(), $written, '>='));
+    }
+
+    private static function camelCase(string $name): string
+    {
+        return lcfirst(str_replace('_', '', ucwords($name, '_')));
     }
 
     /** @return array<string, int> The constants WSFRAME_<$enum>_<name> of the header, without that prefix. */
