@@ -4,7 +4,8 @@
  *     client ws://127.0.0.1:8002/xxoo Hello world
  *
  * sends each word as a message, prints each message that comes back, and closes. Without words it sends back all that
- * it gets until the server closes. Ends with 0 if the connection was closed as it should be.
+ * it gets until the server closes. Ends with 0 if the connection was closed as it should be. Messages are compressed if
+ * the server agrees; with --no-context-takeover before the address each on its own.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -136,8 +137,11 @@ static void hang_up(int fd) {
 
 int main(int argc, char **argv) {
     char host[256], port[6] = "80";
+    int has_option = argc > 1 && strcmp(argv[1], "--no-context-takeover") == 0;
+    argc -= has_option;
+    argv += has_option;
     if (argc < 2 || sscanf(argv[1], "ws://%255[^:/]:%5[0-9]", host, port) < 1) {
-        fprintf(stderr, "client ws://HOST:PORT/TARGET [WORD...]\n");
+        fprintf(stderr, "client [--no-context-takeover] ws://HOST:PORT/TARGET [WORD...]\n");
         return 2;
     }
     const char *authority = argv[1] + strlen("ws://");
@@ -146,6 +150,8 @@ int main(int argc, char **argv) {
 
     wsframe_config config = {0};
     config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_DEFLATE | (has_option ? WSFRAME_CONFIG_CLIENT_NO_CONTEXT_TAKEOVER : 0);
+    config.client_max_window_bits = 15; /* the most there is, of which the server may want less */
     config.max_message_len = MAX_MESSAGE;
     config.max_output_len = MAX_MESSAGE + 3 * CHUNK; /* short messages need three times as much when they are masked */
     struct client client = {.words = argv + 2, .word_count = argc - 2};

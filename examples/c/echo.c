@@ -64,6 +64,7 @@ static void accept_client(int listener) {
     /* A client is read from when it has taken all it was sent, so the answers to one read are all that waits. */
     wsframe_config config = {0};
     config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_DEFLATE;
     config.max_message_len = MAX_MESSAGE;
     config.max_output_len = MAX_MESSAGE + CHUNK;
     int client = accept(listener, NULL, NULL), on = 1;

@@ -12,6 +12,9 @@ use Wsframe\ProtocolError;
 /** The visitors of the page talk to each other, and each sees the frames that he sends taken apart. */
 final class Chat extends Room
 {
+    /** The picture of a frame is drawn from the bytes that came. Of a compressed one it could not show the text. */
+    public const MAY_COMPRESS = false;
+
     /** A message goes to everybody, and who has too much waiting for him is dropped. */
     private const MAX_MESSAGE = 64 << 10;
 

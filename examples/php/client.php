@@ -7,12 +7,14 @@ declare(strict_types=1);
  *
  *     php examples/php/client.php ws://127.0.0.1:8002/xxoo Hello world
  *
- * sends each word as a message, prints each message that comes back, and closes. Without words it sends back all that it
- * gets until the server closes.
+ * sends each word as a message, prints each message that comes back, and closes. Without words it sends back all that
+ * it gets until the server closes. Messages are compressed if the server agrees; with --no-context-takeover before the
+ * address each on its own.
  */
 
 namespace Examples;
 
+use Wsframe\Config;
 use Wsframe\Connection;
 use Wsframe\Event;
 use Wsframe\EventKind;
@@ -28,13 +30,17 @@ final class WebSocketClient
     private int $returned = 0;
 
     /** @param list<string> $words */
-    public function __construct(string $url, private readonly array $words)
+    public function __construct(string $url, private readonly array $words, bool $noContextTakeover)
     {
         $parts = parse_url($url) + ['port' => 80, 'path' => '/'];
         $this->socket = stream_socket_client("tcp://$parts[host]:$parts[port]", $code, $reason)
             ?: throw new \RuntimeException("cannot connect to $url: $reason");
         stream_set_chunk_size($this->socket, 65536);
-        $this->connection = Connection::client();
+        $this->connection = Connection::client(new Config(
+            deflate: true,
+            clientNoContextTakeover: $noContextTakeover,
+            clientMaxWindowBits: 15, // the most there is, of which the server may want less
+        ));
         $query = isset($parts['query']) ? "?$parts[query]" : '';
         $this->connection->request("$parts[host]:$parts[port]", $parts['path'] . $query);
     }
@@ -111,4 +117,6 @@ final class WebSocketClient
     }
 }
 
-exit((new WebSocketClient($argv[1], array_slice($argv, 2)))->run());
+$noContextTakeover = $argv[1] === '--no-context-takeover';
+[$url, $words] = $noContextTakeover ? [$argv[2], array_slice($argv, 3)] : [$argv[1], array_slice($argv, 2)];
+exit((new WebSocketClient($url, $words, $noContextTakeover))->run());

@@ -14,6 +14,9 @@ use Wsframe\UsageError;
 /** Where a path of the server leads to. */
 abstract class Room
 {
+    /** Whether its messages may be compressed. */
+    public const MAY_COMPRESS = true;
+
     /** @param bool $isText Whether the message is text; if not, it is binary. */
     abstract public function received(WebSocket $socket, string $message, bool $isText): void;
 
@@ -63,7 +66,7 @@ final class WebSocket implements Handler
         private readonly array $rooms,
         private readonly string $page,
     ) {
-        $this->connection = Connection::server(new Config(ask: true));
+        $this->connection = Connection::server(new Config(ask: true, deflate: true));
     }
 
     public function received(string $bytes): void
@@ -167,6 +170,9 @@ final class WebSocket implements Handler
             return;
         }
         $this->room = $this->rooms[$path];
+        if (!$this->room::MAY_COMPRESS) {
+            $this->connection->declineDeflate();
+        }
         $events = $this->connection->accept();
         $this->room->joined($this);
         $this->takeAll($events);

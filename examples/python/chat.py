@@ -11,6 +11,9 @@ from websocket import Room, WebSocket
 
 
 class Chat(Room):
+    # The picture of a frame is drawn from the bytes that came. Of a compressed one it could not show the text.
+    may_compress = False
+
     # A message goes to everybody, and who has too much waiting for him is dropped.
     _MAX_MESSAGE = 64 << 10
 

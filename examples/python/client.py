@@ -3,7 +3,8 @@
     python3 examples/python/client.py ws://127.0.0.1:8002/xxoo Hello world
 
 sends each word as a message, prints each message that comes back, and closes. Without words it sends back all that it
-gets until the server closes.
+gets until the server closes. Messages are compressed if the server agrees; with --no-context-takeover before the
+address each on its own.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from wsframe import Connection, EventKind, State
 
 
 class Client:
-    def __init__(self, url: str, words: list[str]) -> None:
+    def __init__(self, url: str, words: list[str], no_context_takeover: bool) -> None:
         self._words = words
         self._returned = 0
         parts = urlsplit(url)
         self._socket = socket.create_connection((parts.hostname, parts.port or 80))
-        self._connection = Connection.client()
+        self._connection = Connection.client(
+            deflate=True,
+            client_no_context_takeover=no_context_takeover,
+            client_max_window_bits=15,  # the most there is, of which the server may want less
+        )
         self._connection.request(parts.netloc, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
 
     def run(self) -> int:
@@ -74,4 +79,6 @@ class Client:
 
 
 if __name__ == "__main__":
-    sys.exit(Client(sys.argv[1], sys.argv[2:]).run())
+    has_option = sys.argv[1] == "--no-context-takeover"
+    url, *words = sys.argv[2 if has_option else 1 :]
+    sys.exit(Client(url, words, has_option).run())

@@ -27,6 +27,9 @@ from loop import Client
 class Room:
     """Where a path of the server leads to."""
 
+    may_compress = True
+    """Whether its messages may be compressed."""
+
     def received(self, socket: WebSocket, message: str | bytes) -> None:
         """A message: str if it is text, bytes if it is binary."""
         raise NotImplementedError
@@ -45,7 +48,7 @@ class WebSocket:
     """One client."""
 
     def __init__(self, client: Client, rooms: dict[str, Room], page: bytes) -> None:
-        self.connection = Connection.server(ask=True)
+        self.connection = Connection.server(ask=True, deflate=True)
         self._client = client
         self._rooms = rooms
         self._page = page
@@ -124,6 +127,8 @@ class WebSocket:
             self.connection.refuse(404, f"there is nothing at {path}\n".encode())
             return
         self._room = self._rooms[path]
+        if not self._room.may_compress:
+            self.connection.decline_deflate()
         events = self.connection.accept()
         self._room.joined(self)
         self._take_all(events)

@@ -22,6 +22,7 @@ let server;
 let addresses;
 let browser;
 let contexts = [];
+let taps = [];
 
 // ---- The server and the browser ----------------------------------------------------------------
 
@@ -69,6 +70,8 @@ before(async () => {
 afterEach(async () => {
   await Promise.all(contexts.map((context) => context.close()));
   contexts = [];
+  for (const tap of taps) tap.close();
+  taps = [];
 });
 
 after(async () => {
@@ -132,6 +135,44 @@ async function unusedPort() {
   await once(listener, "close");
   return port;
 }
+
+// Stands between the browser and the server, and keeps what was said on each connection.
+async function listenIn(address) {
+  const { hostname, port, pathname } = new URL(address);
+  const heard = [];
+  const tap = net.createServer((client) => {
+    const connection = { up: [], down: [] };
+    heard.push(connection);
+    const upstream = net.connect(port, hostname);
+    client.on("data", (bytes) => connection.up.push(bytes)).pipe(upstream);
+    upstream.on("data", (bytes) => connection.down.push(bytes)).pipe(client);
+    for (const socket of [client, upstream]) socket.on("error", () => [client, upstream].forEach((end) => end.destroy()));
+  }).listen(0, "127.0.0.1");
+  await once(tap, "listening");
+  taps.push(tap);
+  return { url: `ws://127.0.0.1:${tap.address().port}${pathname}`, heard };
+}
+
+// The head of one direction, and the first bytes of the frames behind it: a reader that is not libwsframe's.
+function readWire(pieces) {
+  const bytes = Buffer.concat(pieces);
+  const end = bytes.indexOf("\r\n\r\n") + 4;
+  const firstBytes = [];
+  for (let at = end; at < bytes.length;) {
+    firstBytes.push(bytes[at]);
+    const masked = bytes[at + 1] & 0x80;
+    let length = bytes[at + 1] & 0x7f;
+    at += 2;
+    if (length === 126) length = bytes.readUInt16BE((at += 2) - 2);
+    else if (length === 127) length = Number(bytes.readBigUInt64BE((at += 8) - 8));
+    at += (masked ? 4 : 0) + length;
+    assert.ok(at <= bytes.length, "it ends inside a frame");
+  }
+  return { head: bytes.subarray(0, end).toString(), firstBytes };
+}
+
+const isCompressed = (firstByte) => (firstByte & 0x40) !== 0;
+const dataFrames = (firstBytes) => firstBytes.filter((firstByte) => (firstByte & 0x08) === 0);
 
 async function takePicture(page, name) {
   await page.evaluate(() => scrollTo(0, 0));
@@ -255,6 +296,78 @@ test("a server that is not running shows as an error and disturbs nothing else",
   await waitForLine(page, "resolution-log", "returned");
   // The browser itself reports the refused connection; the page must add nothing to that.
   assert.deepEqual(heard.errors.filter((line) => !line.includes("ERR_CONNECTION_REFUSED")), []);
+});
+
+for (const name of ["resolution", "works"]) {
+  test(`the browser and the ${name} server compress what they say to each other`, async () => {
+    const { page, heard: { errors } } = await openPage();
+    const { url, heard } = await listenIn(addresses[name]);
+    const { returned, extensions, wasClean, code } = await page.evaluate(async (url) => {
+      const socket = new WebSocket(url);
+      socket.binaryType = "arraybuffer";
+      const next = (type) => new Promise((resolve, reject) => {
+        socket.addEventListener(type, resolve, { once: true });
+        socket.addEventListener("error", () => reject(new Error("the socket failed")), { once: true });
+      });
+      await next("open");
+      const text = Array.from({ length: 30_000 }, (_, i) => `κόσμε ${i % 700}, `).join("");
+      const noise = crypto.getRandomValues(new Uint8Array(5000));
+      let returned = 0;
+      for (const sent of ["", text, "short", text, new Uint8Array(0), new Uint8Array(2_000_000), noise, text]) {
+        const answer = next("message");
+        socket.send(sent);
+        const { data } = await answer;
+        const isSame = typeof sent === "string" ? data === sent
+          : data.byteLength === sent.length && new Uint8Array(data).every((byte, i) => byte === sent[i]);
+        if (!isSame) throw new Error(`${sent.length} came back as ${data.length ?? data.byteLength}`);
+        returned++;
+      }
+      const { extensions } = socket;
+      const closed = next("close");
+      socket.close(1000);
+      const { wasClean, code } = await closed;
+      return { returned, extensions, wasClean, code };
+    }, url);
+    assert.deepEqual([returned, wasClean, code], [8, true, 1000]);
+    assert.equal(extensions, "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12");
+    const [up, down] = [readWire(heard[0].up), readWire(heard[0].down)];
+    assert.match(up.head, /Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n/i);
+    assert.match(down.head, /Sec-WebSocket-Extensions: permessage-deflate;/i);
+    const starts = ({ firstBytes }) => dataFrames(firstBytes).filter((firstByte) => (firstByte & 0x0f) !== 0);
+    assert.equal(starts(up).length, 8);
+    assert.equal(starts(down).length, 8);
+    for (const sent of [up, down]) {
+      for (const long of [1, 3, 5, 7]) assert.ok(isCompressed(starts(sent)[long]), "RSV1 is set");
+      const others = sent.firstBytes.filter((firstByte) => (firstByte & 0x0f) === 0 || (firstByte & 0x08) !== 0);
+      assert.ok(!others.some(isCompressed), "neither on continuations nor on control frames");
+    }
+    const size = (pieces) => pieces.reduce((sum, piece) => sum + piece.length, 0);
+    assert.ok(size(heard[0].up) < 700_000 && size(heard[0].down) < 700_000, "of 3.4 MB each");
+    assert.deepEqual(errors, []);
+  });
+}
+
+test("the chat is not compressed, so that its picture shows the text", async () => {
+  const { page } = await openPage();
+  const { url, heard } = await listenIn(addresses.resolution.replace(/\/?$/, "/chat"));
+  const extensions = await page.evaluate(async (url) => {
+    const socket = new WebSocket(url);
+    const told = (type) => new Promise((resolve) => socket.addEventListener("message", ({ data }) => {
+      if (JSON.parse(data).type === type) resolve();
+    }));
+    await told("welcome");
+    const returned = told("message");
+    socket.send("the same word, ".repeat(100));
+    await returned;
+    socket.close();
+    await new Promise((resolve) => socket.addEventListener("close", resolve));
+    return socket.extensions;
+  }, url);
+  assert.equal(extensions, "");
+  const [up, down] = [readWire(heard[0].up), readWire(heard[0].down)];
+  assert.match(up.head, /Sec-WebSocket-Extensions: permessage-deflate/i);
+  assert.doesNotMatch(down.head, /Sec-WebSocket-Extensions/i);
+  assert.ok(!up.firstBytes.concat(down.firstBytes).some(isCompressed));
 });
 
 test("an address on another host is not taken from the link", async () => {

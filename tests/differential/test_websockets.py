@@ -8,11 +8,15 @@ tests/differential.rs does the same with tungstenite.
 from __future__ import annotations
 
 import collections
+import contextlib
 import random
 import struct
+import zlib
 from typing import NamedTuple
 
 import pytest
+from websockets.exceptions import ProtocolError
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side
 from websockets.protocol import State as TheirState
@@ -30,9 +34,18 @@ DIFFERENCES = {
     "control frame of more than 125": "the same, for a control frame whose length of at most 125 is in a longer form",
 }
 # And the other way round.
+FINAL_BLOCK = "websockets inflates nothing behind a block that says it is the last (RFC 7692 section 7.2.3.4)"
 CLOSE_IN_MESSAGE = "websockets refuses a close between the frames of a message, which section 5.4 allows"
 HEADER_NOT_COMPLETE = "the header is not complete, which this library waits for before it looks at its mask and length"
 NOT_COMPLETE = "the frame or the text is not complete, which websockets waits for"
+
+
+class Agreed(NamedTuple):
+    """What both ends have agreed on for the messages of the peer, or that they are not compressed (RFC 7692)."""
+
+    deflate: bool = False
+    no_context_takeover: bool = False
+    window_bits: int = 15
 
 
 class Heard(NamedTuple):
@@ -40,6 +53,10 @@ class Heard(NamedTuple):
 
     events: list[tuple[str, bytes, int]]
     end: str
+
+
+class FinalBlock(Exception):
+    """A block said that it is the last."""
 
 
 def frame(rng: random.Random, server: bool, first_byte: int, payload: bytes) -> bytes:
@@ -64,7 +81,63 @@ def control_frame(rng: random.Random, server: bool) -> bytes:
     return frame(rng, server, rng.choice([0x89, 0x8A]), payload)
 
 
-def message(rng: random.Random, server: bool) -> bytes:
+class StrictDeflate(PerMessageDeflate):
+    """
+    What websockets inflates with, and two things that it does not look at: a message that ends inside a block is
+    refused, and one that has no bytes is empty.
+    """
+
+    def __init__(self, agreed: Agreed) -> None:
+        super().__init__(False, False, agreed.window_bits, 15)
+        self._agreed = agreed
+        self._is_compressed = False
+        self._len = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.decoder.eof
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return frame
+        if frame.opcode is not Opcode.CONT:
+            self._is_compressed, self._len = frame.rsv1, 0
+            if frame.rsv1 and self._agreed.no_context_takeover and not self.has_ended:
+                self.decoder = zlib.decompressobj(wbits=-self._agreed.window_bits)
+        self._len += len(frame.data)
+        is_end = self._is_compressed and frame.fin
+        if is_end and self._len == 0 and (frame.opcode is not Opcode.CONT or not frame.rsv1):
+            self.decode_cont_data = False
+            return Frame(frame.opcode, b"", True, False, frame.rsv2, frame.rsv3)
+        decoded = super().decode(frame, max_size=max_size)
+        if is_end:
+            # Between two blocks an empty last one may follow, and only there does it end the stream.
+            probe = self.decoder.copy()
+            with contextlib.suppress(zlib.error):
+                probe.decompress(b"\x03\x00")
+            if not probe.eof:
+                raise ProtocolError("the message ends inside a block")
+        return decoded
+
+
+class Compressor:
+    """Compresses what the peer sends, as it has agreed to (RFC 7692 section 7.2.1)."""
+
+    def __init__(self, rng: random.Random, agreed: Agreed) -> None:
+        self._rng, self._agreed = rng, agreed
+        self._object = None
+
+    def compress(self, payload: bytes) -> bytes:
+        if self._object is None or self._agreed.no_context_takeover:
+            level = self._rng.choice([0, 1, 6, 9])
+            self._object = zlib.compressobj(level, zlib.DEFLATED, -self._agreed.window_bits)
+        cut = self._rng.randrange(len(payload) + 1)
+        flush = self._rng.choice([zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH])
+        start = self._object.compress(payload[:cut]) + (self._object.flush(flush) if flush else b"")
+        return (start + self._object.compress(payload[cut:]) + self._object.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def message(rng: random.Random, server: bool, compressor: Compressor | None) -> bytes:
     length = rng.choice(
         [rng.randrange(20)] * 20 + [rng.randrange(120, 132), rng.randrange(5000), 65_535, 65_536, 80_000]
     )
@@ -72,7 +145,9 @@ def message(rng: random.Random, server: bool) -> bytes:
         # Not near the limit: websockets counts control frames between the frames of a message against it.
         opcode, rest = 1, "".join(rng.choices(CHARACTERS, k=min(length, MAX_LEN // 5))).encode()
     else:
-        opcode, rest = 2, rng.randbytes(length)
+        opcode, rest = 2, rng.randbytes(length) if rng.randrange(2) else rng.randbytes(9) * (length // 9)
+    if compressor is not None and rng.randrange(3):
+        opcode, rest = opcode | 0x40, compressor.compress(rest)
     stream = b""
     while rng.randrange(3) == 0:
         cut = rng.randrange(len(rest) + 1)
@@ -107,10 +182,11 @@ def mutated(rng: random.Random, stream: bytes) -> bytes:
     )
 
 
-def made_stream(rng: random.Random, server: bool) -> bytes:
+def made_stream(rng: random.Random, server: bool, agreed: Agreed) -> bytes:
+    compressor = Compressor(rng, agreed) if agreed.deflate else None
     stream = b""
     for _ in range(rng.randrange(6)):
-        stream += control_frame(rng, server) if rng.randrange(4) == 0 else message(rng, server)
+        stream += control_frame(rng, server) if rng.randrange(4) == 0 else message(rng, server, compressor)
     if rng.randrange(3) == 0:
         stream += close(rng, server)
     for _ in range(rng.randrange(4)):
@@ -118,9 +194,19 @@ def made_stream(rng: random.Random, server: bool) -> bytes:
     return stream
 
 
-def ours(server: bool, stream: bytes, *, lenient: bool = False) -> tuple[Heard, str]:
+def ours(server: bool, stream: bytes, agreed: Agreed, *, lenient: bool = False) -> tuple[Heard, str]:
     make = Connection.server if server else Connection.client
-    connection = make(start_open=True, max_message_len=MAX_LEN, max_frame_len=MAX_LEN, accept_long_lengths=lenient)
+    connection = make(
+        start_open=True,
+        deflate=agreed.deflate,
+        extensions=extensions(server, agreed),
+        # The most that a client and a server offer: what they agree on is in the extensions.
+        server_max_window_bits=15,
+        client_max_window_bits=15,
+        max_message_len=MAX_LEN,
+        max_frame_len=MAX_LEN,
+        accept_long_lengths=lenient,
+    )
     events = [
         (event.kind.name, event.data, event.close_code)
         for event in connection.receive(stream)
@@ -130,9 +216,21 @@ def ours(server: bool, stream: bytes, *, lenient: bool = False) -> tuple[Heard, 
     return Heard(events, end), connection.error or ""
 
 
-def theirs(server: bool, stream: bytes) -> Heard:
+def extensions(server: bool, agreed: Agreed) -> str | None:
+    if not agreed.deflate:
+        return None
+    peer = "client" if server else "server"
+    takeover = f"; {peer}_no_context_takeover" if agreed.no_context_takeover else ""
+    return f"permessage-deflate{takeover}; {peer}_max_window_bits={agreed.window_bits}"
+
+
+def theirs(server: bool, stream: bytes, agreed: Agreed) -> Heard:
     protocol = Protocol(Side.SERVER if server else Side.CLIENT, state=TheirState.OPEN, max_size=MAX_LEN)
+    if agreed.deflate:
+        protocol.extensions = [StrictDeflate(agreed)]
     protocol.receive_data(stream)
+    if any(extension.has_ended for extension in protocol.extensions):
+        raise FinalBlock
     events: list[tuple[str, bytes, int]] = []
     begun: list[Frame] = []
     for received in protocol.events_received():
@@ -158,52 +256,64 @@ def theirs(server: bool, stream: bytes) -> Heard:
     return Heard(events, "closed" if protocol.close_rcvd else "open")
 
 
-def difference(server: bool, stream: bytes, *, lenient: bool = False) -> str | None:
+def difference(server: bool, stream: bytes, agreed: Agreed, *, lenient: bool = False) -> str | None:
     """Compares what came of a stream, and returns which difference there is."""
-    (mine, error), other = ours(server, stream, lenient=lenient), theirs(server, stream)
+    (mine, error), other = ours(server, stream, agreed, lenient=lenient), theirs(server, stream, agreed)
     if mine == other:
         return None
-    about = f"server={server} {stream!r}\nours {mine} {error}\ntheirs {other}"
+    about = f"server={server} {agreed} {stream!r}\nours {mine} {error}\ntheirs {other}"
     if mine.end == "closed" and other == Heard(mine.events[:-1], "refused"):
         return CLOSE_IN_MESSAGE
-    if mine.end == "open" and ours(server, stream + bytes(14), lenient=lenient)[0] == other:
+    if mine.end == "open" and ours(server, stream + bytes(14), agreed, lenient=lenient)[0] == other:
         return HEADER_NOT_COMPLETE
     assert mine.end == "refused", about
     assert other.events[: len(mine.events)] == mine.events, about
-    if other.end == "open" and is_cut(server, stream, mine):
+    if other.end == "open" and is_cut(server, stream, agreed, mine):
         return NOT_COMPLETE
     if "shortest form" in error:
-        difference(server, stream, lenient=True)
+        difference(server, stream, agreed, lenient=True)
     explained = [reason for part, reason in DIFFERENCES.items() if part in error]
     if not explained and "UTF-8" in error:
         # Text is looked at here as it comes, there at its end: what stands behind its start may be seen before.
-        assert breaks_text(server, stream, mine), about
+        assert breaks_text(server, stream, agreed, mine), about
         return NOT_COMPLETE
     assert explained, f"an unexplained difference: {about}"
     return explained[0]
 
 
-def is_cut(server: bool, stream: bytes, mine: Heard) -> bool:
+def is_cut(server: bool, stream: bytes, agreed: Agreed, mine: Heard) -> bool:
     """Whether websockets comes to the same with more bytes behind the stream."""
-    return theirs(server, stream + bytes(MAX_LEN + 14)) == Heard(mine.events, "refused")
+    return theirs(server, stream + bytes(MAX_LEN + 14), agreed) == Heard(mine.events, "refused")
 
 
-def breaks_text(server: bool, stream: bytes, mine: Heard) -> bool:
+def breaks_text(server: bool, stream: bytes, agreed: Agreed, mine: Heard) -> bool:
     """Whether the message that was refused is what websockets has, too, begun to receive as text, and not delivered."""
-    other = theirs(server, stream)
+    other = theirs(server, stream, agreed)
     between = other.events[len(mine.events) :]
     return all(kind in ("PING", "PONG", "CLOSE") for kind, _, _ in between)
 
 
+AGREED = {
+    "plain": Agreed(),
+    "deflate": Agreed(deflate=True),
+    "no context takeover": Agreed(deflate=True, no_context_takeover=True),
+    "window of 9": Agreed(deflate=True, window_bits=9),
+}
+
+
+@pytest.mark.parametrize("agreed", AGREED.values(), ids=AGREED)
 @pytest.mark.parametrize("server", [True, False], ids=["server", "client"])
-def test_websockets_hears_the_same(server: bool) -> None:
-    rng = random.Random(f"websockets {server}")
+def test_websockets_hears_the_same(server: bool, agreed: Agreed) -> None:
+    rng = random.Random(f"websockets {server} {agreed}")
     ends: collections.Counter[str] = collections.Counter()
     differences: collections.Counter[str] = collections.Counter()
     for _ in range(STREAMS):
-        stream = made_stream(rng, server)
-        reason = difference(server, stream)
-        ends[ours(server, stream)[0].end] += 1
+        stream = made_stream(rng, server, agreed)
+        try:
+            reason = difference(server, stream, agreed)
+        except FinalBlock:
+            reason = FINAL_BLOCK
+        ends[ours(server, stream, agreed)[0].end] += 1
         if reason is not None:
             differences[reason] += 1
     print(ends, differences)
