@@ -2,6 +2,8 @@
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
+BENCH_VENV := $(TARGET)/bench-venv
+BENCH_WS := benches/ws/node_modules
 BROWSER := tests/browser/node_modules
 PREFIX := /usr/local
 SECONDS := 60
@@ -11,6 +13,8 @@ ABI := $(firstword $(subst ., ,$(VERSION)))
 # Where the bindings find the library, and Python its binding.
 export WSFRAME_LIBRARY := $(TARGET)/release/libwsframe.so
 export PYTHONPATH := bindings/python/src
+# What measures the C functions.
+export BENCH_PROGRAM := $(TARGET)/bench/release/wsframe-bench
 
 .PHONY: help
 help: ## Say what there is to make.
@@ -27,7 +31,7 @@ run: build ## Serve the documents' two servers, in PHP; the address is printed.
 	@exec php examples/php/server.php
 
 .PHONY: test
-test: tools lint test-rust test-python test-php test-examples autobahn test-browser ## Run every test.
+test: tools lint test-rust test-python test-php test-examples test-autobahn test-browser ## Run every test.
 
 .PHONY: tools
 tools: $(VENV)/installed $(BROWSER)/installed
@@ -36,11 +40,12 @@ tools: $(VENV)/installed $(BROWSER)/installed
 .PHONY: lint
 lint: tools
 	cargo fmt --check
+	cargo fmt --check --manifest-path benches/peers/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
-	$(VENV)/bin/ruff check bindings/python examples tests
-	$(VENV)/bin/ruff format --check bindings/python examples tests
+	$(VENV)/bin/ruff check bindings/python examples tests benches
+	$(VENV)/bin/ruff format --check bindings/python examples tests benches
 	$(VENV)/bin/mypy --strict bindings/python/src
-	@find bindings examples -name '*.php' | while read file; do php -l $$file >/dev/null || exit 1; done
+	@find bindings examples benches -name '*.php' | while read file; do php -l $$file >/dev/null || exit 1; done
 
 .PHONY: test-rust
 test-rust: tools build
@@ -63,8 +68,12 @@ test-browser: tools build
 	SERVER_CMD="php examples/php/server.php" node --test tests/browser/browser.test.mjs
 	SERVER_CMD="$(VENV)/bin/python examples/python/server.py" node --test tests/browser/browser.test.mjs
 
+.PHONY: test-autobahn
+test-autobahn: tools build
+	$(VENV)/bin/python tests/autobahn/run.py --quick
+
 .PHONY: autobahn
-autobahn: tools build ## Run Autobahn's cases against all examples; the report is in target/autobahn.
+autobahn: tools build ## Run all of Autobahn's cases against all examples, ten minutes; the report is in target/autobahn.
 	$(VENV)/bin/python tests/autobahn/run.py
 
 .PHONY: fuzz
@@ -72,8 +81,22 @@ fuzz: ## Fuzz each target for SECONDS (60), with nightly Rust and cargo-fuzz.
 	fuzz/run $(SECONDS)
 
 .PHONY: bench
-bench: ## Compare masking, headers and the accept key with naive versions.
-	cargo bench --locked --bench codec
+bench: $(BENCH_VENV)/installed $(BENCH_WS)/installed bench-program ## Measure beside the peers: the tables and plots of docs/performance.md.
+	@.ci/install php
+	$(BENCH_VENV)/bin/python benches/run.py
+
+.PHONY: bench-check
+bench-check: bench-program ## Compare instruction counts with those of benches/results/instructions.json.
+	python3 benches/instructions.py check
+
+.PHONY: bench-record
+bench-record: bench-program ## Record the instruction counts, when a change of them is meant.
+	python3 benches/instructions.py record
+
+.PHONY: bench-program
+bench-program: build
+	@.ci/install c++ valgrind wslay
+	cargo build --release --locked --manifest-path benches/peers/Cargo.toml --target-dir $(TARGET)/bench
 
 .PHONY: header
 header: ## Generate include/wsframe.h and the PHP binding's copy from src/ffi.
@@ -100,7 +123,7 @@ install: ## Install library, header and wsframe.pc below PREFIX (/usr/local), af
 .PHONY: clean
 clean: ## Remove all that was built or installed into local folders.
 	cargo clean
-	rm -rf $(BROWSER) bindings/python/build bindings/python/src/*.egg-info fuzz/target
+	rm -rf $(BROWSER) $(BENCH_WS) bindings/python/build bindings/python/src/*.egg-info fuzz/target
 	find . -name __pycache__ -o -name '.*_cache' -o -name .hypothesis | xargs rm -rf
 
 $(VENV)/installed: bindings/python/requirements-dev.txt
@@ -108,6 +131,19 @@ $(VENV)/installed: bindings/python/requirements-dev.txt
 	@echo "Installing into $(notdir $(TARGET))/venv: $$(grep -o '^[a-z].*' $< | xargs)"
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+$(BENCH_VENV)/installed: benches/requirements.txt
+	@.ci/install venv
+	@echo "Installing into $(notdir $(TARGET))/bench-venv: $$(grep -o '^[a-z].*' $< | xargs)"
+	@python3 -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+$(BENCH_WS)/installed: benches/ws/package-lock.json
+	@.ci/install node
+	@echo "Installing into $(BENCH_WS): ws"
+	@npm ci --prefix benches/ws --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 $(BROWSER)/installed: tests/browser/package-lock.json

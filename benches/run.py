@@ -1,0 +1,184 @@
+"""
+Runs all benchmarks, prints the tables, and writes them: `make bench`.
+
+    run.py         measures, then does as below
+    run.py draw    makes the tables, the page and the plots of results/latest.json
+
+The programs that measure print lines of JSON:
+
+    {"section": "unmask", "title": "Unmask in place", "about": "...", "ratios": true}    begins a section
+    {"section": "unmask", "case": "16 B", "contestant": "libwsframe", "unit": "ns", "rounds": [3.1, 3.0, ...]}
+    {"versions": {"PHP": "8.2.29"}}
+
+In each case the first contestant is libwsframe's. Less is better. unit is "ns", "B" for bytes, or "" for a plain
+number. Of the rounds the median counts, and of a ratio the median of the rounds' ratios: the contestants take turns.
+Another section is another program in PROGRAMS, or a few lines more from one that is there.
+
+BENCH_PROGRAM is the program of peers/, WSFRAME_LIBRARY the library.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import plots
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- results of `make bench` -->\n", "<!-- end of the results -->\n"
+
+PYTHON = sys.executable
+PROGRAMS = (
+    [os.environ.get("BENCH_PROGRAM", "")],
+    [PYTHON, str(HERE / "bindings.py")],
+    ["php", str(HERE / "bindings.php")],
+    [PYTHON, str(HERE / "deflate.py")],
+    [PYTHON, str(HERE / "cost.py")],
+    [PYTHON, str(HERE / "instructions.py"), "print"],
+)
+CRATES = ("tungstenite", "fastwebsockets", "simdutf8", "sha1", "base64", "zlib-rs")
+
+HOW_TO_READ = (
+    "×2.0 says: takes twice as long as libwsframe in the first column, measured in the same run, the contestants in"
+    " turns; medians of the rounds and of their ratios. Below ×1 libwsframe is the slower one."
+)
+
+Results = dict[str, Any]
+
+
+def main() -> None:
+    latest = RESULTS / "latest.json"
+    if sys.argv[1:] != ["draw"]:
+        latest.write_text(json.dumps(measured(), indent=1, ensure_ascii=False) + "\n")
+    results = json.loads(latest.read_text())
+    tables = tables_of(results)
+    print(tables)
+    (RESULTS / "latest.md").write_text(f"# Results\n\n{tables}")
+    page = PAGE.read_text()
+    before, after = page.split(BEGIN)[0], page.split(END)[1]
+    PAGE.write_text(before + BEGIN + "\n" + tables + "\n" + END + after)
+    plots.draw_all(results, PAGE.parent)
+
+
+def measured() -> Results:
+    """Runs the programs and puts together what they say."""
+    sections: dict[str, Results] = {}
+    versions = own_versions()
+    for line in lines():
+        if "versions" in line:
+            versions.update(line["versions"])
+        elif "rounds" in line:
+            cases = sections[line["section"]]["cases"]
+            cases.setdefault(line["case"], {})[line["contestant"]] = {"unit": line["unit"], "rounds": line["rounds"]}
+        else:
+            sections[line["section"]] = {**line, "cases": {}}
+    for section in sections.values():
+        section["cases"] = {name: summary(case) for name, case in section["cases"].items()}
+    return {
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "versions": versions,
+        "sections": list(sections.values()),
+    }
+
+
+def lines() -> list[Results]:
+    found = []
+    for program in PROGRAMS:
+        print("measuring:", Path(program[-1]).name, file=sys.stderr)
+        ran = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)
+        found += [json.loads(line) for line in ran.stdout.splitlines()]
+    return found
+
+
+def summary(case: Results) -> Results:
+    """What is kept of a case: of each contestant the median, the middle half, and the ratio to the first one."""
+    ours = next(iter(case.values()))["rounds"]
+    return {
+        name: {
+            "unit": entry["unit"],
+            "median": median(entry["rounds"]),
+            "middle_half": quantiles(entry["rounds"], method="inclusive")[::2] if entry["rounds"][1:] else None,
+            "ratio": round(median(theirs / our for theirs, our in zip(entry["rounds"], ours)), 3),
+        }
+        for name, entry in case.items()
+    }
+
+
+def machine() -> str:
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return f"{model[1] if model else 'unknown CPU'}, {os.cpu_count()} cores"
+
+
+def own_versions() -> dict[str, str]:
+    """The versions of what does not tell its own."""
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def locked(file: Path, name: str) -> str:
+        found = re.search(rf'^name = "{name}"\nversion = "(.*)"$', file.read_text(), re.MULTILINE)
+        return found[1] if found else "?"
+
+    crates = {name: locked(HERE / "peers" / "Cargo.lock", name) for name in CRATES}
+    return {
+        "libwsframe": locked(HERE.parent / "Cargo.toml", "wsframe"),
+        "rustc": said("rustc", "--version").split()[1],
+        **crates,
+        "wslay": said("dpkg-query", "-W", "-f", "${Version}", "libwslay1"),
+        "Python": sys.version.split()[0],
+        "valgrind": said("valgrind", "--version").split("-")[1],
+    }
+
+
+def tables_of(results: Results) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    head = f"{results['date']}, {results['machine']}.\n\n{versions}.\n\n{HOW_TO_READ}\n"
+    return "\n".join([head, *map(table_of, results["sections"])])
+
+
+def table_of(section: Results) -> str:
+    cases = section["cases"]
+    contestants = list(dict.fromkeys(name for case in cases.values() for name in case))
+    rows = [["", *contestants]]
+    for name, case in cases.items():
+        rows.append([name, *(cell(case.get(contestant), section["ratios"]) for contestant in contestants)])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in rows]
+    rule = "| " + " | ".join("-" * max(width, 3) for width in widths) + " |"
+    return "\n".join([f"### {section['title']}", "", section["about"], "", lines[0], rule, *lines[1:], ""])
+
+
+def cell(entry: Results | None, with_ratio: bool) -> str:
+    if entry is None:
+        return ""
+    text = with_unit(entry["median"], entry["unit"])
+    return f"{text} {ratio(entry['ratio'])}" if with_ratio and entry["ratio"] != 1 else text
+
+
+def with_unit(number: float, unit: str) -> str:
+    """1234 ns is 1.23 µs. As many digits as tell something."""
+    scales = {"ns": (1000, ("ns", "µs", "ms", "s")), "B": (1024, ("B", "KiB", "MiB")), "": (1, ("",))}
+    step, names = scales[unit]
+    at = 0
+    while number >= step and at + 1 < len(names):
+        number, at = number / step, at + 1
+    digits = 0 if number >= 100 or number == int(number) else 1 if number >= 10 or at == 0 else 2
+    return f"{number:.{digits}f} {names[at]}".strip()
+
+
+def ratio(number: float) -> str:
+    return f"×{number:.2f}" if number < 2 else f"×{number:.1f}" if number < 10 else f"×{number:.0f}"
+
+
+if __name__ == "__main__":
+    main()
