@@ -8,11 +8,14 @@
 
 #[path = "common/inflate.rs"]
 mod inflate;
+#[path = "common/random.rs"]
+mod random;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use inflate::Inflater;
+use random::Random;
 use wsframe::connection::{
     Compress, Config, ConfigFlag, Connection, EventFlag, EventKind, Message, Role, Settings, State,
 };
@@ -20,25 +23,7 @@ use wsframe::error::Error;
 use wsframe::frame::{Header, Opcode};
 use wsframe::mask::unmask;
 
-/// SplitMix64: the same numbers in every run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn is_one_in(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-
     /// Something that can be compressed, or not; of any length, but mostly short.
     fn message(&mut self) -> Vec<u8> {
         let len = match self.below(12) {

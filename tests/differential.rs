@@ -6,9 +6,13 @@
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "numbers chosen by the test")]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/random.rs"]
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
+use random::Random;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 use wsframe::connection::{Config, ConfigFlag, Connection, Event, EventKind, Role, Settings, State};
@@ -46,25 +50,7 @@ enum End {
     Refused,
 }
 
-/// SplitMix64: the same streams in every run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn is_one_in(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-
     fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.next() as u8).collect()
     }

@@ -13,6 +13,8 @@
 
 #[path = "common/inflate.rs"]
 mod inflate;
+#[path = "common/random.rs"]
+mod random;
 #[path = "vectors/subject.rs"]
 mod subject;
 #[path = "vectors/vector.rs"]
@@ -28,6 +30,7 @@ use std::thread;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use inflate::Inflater;
+use random::Random;
 use sha1::{Digest as _, Sha1};
 use subject::{C, Event, Rust, Subject};
 
@@ -613,16 +616,4 @@ fn accept(key: &[u8]) -> Vec<u8> {
     let mut accept = vec![0; 28];
     assert_eq!(STANDARD.encode_slice(digest, &mut accept), Ok(28));
     accept
-}
-
-/// Numbers that a seed gives again (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
-        self.0 ^= self.0 >> 29;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % limit.max(1)
-    }
 }
