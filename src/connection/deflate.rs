@@ -14,6 +14,12 @@ pub(super) struct Contexts {
     decompressor: Decompressor,
 }
 
+impl Contexts {
+    fn is_empty(&self) -> bool {
+        self.compressor.is_empty() && self.decompressor.is_empty()
+    }
+}
+
 impl Connection {
     /// What was agreed on for the messages of this end.
     pub(super) fn outgoing(&self) -> Option<Direction> {
@@ -90,25 +96,13 @@ impl Connection {
         }
     }
 
-    /// The compressor has to know what is sent compressed without it.
-    pub(super) fn keep_foreign(&mut self, direction: Direction, message: &[u8]) {
-        self.compressor().keep_foreign(direction, message);
-    }
-
-    fn compressor(&mut self) -> &mut Compressor {
+    pub(super) fn compressor(&mut self) -> &mut Compressor {
         &mut self.contexts.get_or_insert_default().compressor
     }
 
     /// Gives back the memory of contexts that have nothing to remember, or nothing to remember it for.
     pub(super) fn release_contexts(&mut self) {
         let is_over = matches!(self.state, State::Closed | State::Failed) && self.farewell.is_none();
-        if is_over
-            || self
-                .contexts
-                .as_ref()
-                .is_some_and(|contexts| contexts.compressor.is_empty() && contexts.decompressor.is_empty())
-        {
-            self.contexts = None;
-        }
+        self.contexts.take_if(|contexts| is_over || contexts.is_empty());
     }
 }

@@ -63,7 +63,7 @@ impl Connection {
             return self.put_limited_frame(FIN, message.opcode, &message.payload);
         };
         self.put_limited_frame(FIN | RSV1, message.opcode, compressed)?;
-        self.keep_foreign(direction, &message.payload);
+        self.compressor().keep_foreign(direction, &message.payload);
         Ok(())
     }
 }

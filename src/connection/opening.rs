@@ -98,7 +98,7 @@ impl Connection {
             return Err(Error::WrongState);
         }
         let opening = self.opening.take().ok_or(Error::WrongState)?;
-        if let Err(error) = self.accept_request(&opening, subprotocol) {
+        if let Err(error) = self.accept_head(&opening, subprotocol) {
             self.opening = Some(opening);
             return Err(error);
         }
@@ -202,29 +202,41 @@ impl Connection {
             self.put_head_event(EventKind::Http, &opening.head);
             return Ok(());
         }
-        request.check(&opening.origins)?;
-        self.negotiate(&request)?;
+        let key = request.check(&opening.origins)?;
         if asks {
+            // What would be refused is not asked about.
+            self.negotiate(&request)?;
             self.state = State::Asked;
             self.put_head_event(EventKind::Request, &opening.head);
             return Ok(());
         }
-        self.accept_request(opening, None)?;
+        self.accept_request(&request, key, opening, None)?;
         self.put_head_event(EventKind::Open, &opening.head);
         Ok(())
     }
 
-    /// Puts the response into the output, and the connection is open.
-    fn accept_request(&mut self, opening: &Opening, subprotocol: Option<&str>) -> Result<(), Error> {
+    /// Accepts the request whose head is kept.
+    fn accept_head(&mut self, opening: &Opening, subprotocol: Option<&str>) -> Result<(), Error> {
         let request = Request::parse(&opening.head, self.max_fields())?;
         // A plain HTTP request has no key, and cannot be accepted.
         let key = request.check(&opening.origins).map_err(|_| Error::WrongState)?;
+        self.accept_request(&request, key, opening, subprotocol)
+    }
+
+    /// Puts the response into the output, and the connection is open.
+    fn accept_request(
+        &mut self,
+        request: &Request<'_>,
+        key: &[u8],
+        opening: &Opening,
+        subprotocol: Option<&str>,
+    ) -> Result<(), Error> {
         let subprotocol = match subprotocol {
             Some(name) if !request.offers_subprotocol(name) => return Err(Error::InvalidSubprotocol),
             Some(name) => Some(name),
             None => request.choose_subprotocol(&opening.subprotocols),
         };
-        let (deflate, extensions) = self.negotiate(&request)?.unzip();
+        let (deflate, extensions) = self.negotiate(request)?.unzip();
         write_acceptance(key, subprotocol, extensions.as_deref(), &opening.extra, &mut self.buffers().output)?;
         self.deflate = deflate;
         self.subprotocol = subprotocol.map(Box::from);
