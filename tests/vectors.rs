@@ -35,6 +35,7 @@ use sha1::{Digest as _, Sha1};
 use subject::{C, Event, Rust, Subject};
 
 use vector::{Action, Bytes, Doing, Expected, Out, Part, Step, Vector};
+use wsframe::connection::{Config, ConfigFlag, Connection, Role, Settings};
 use wsframe::cpu;
 
 const SERVER: u32 = 0;
@@ -115,6 +116,30 @@ fn memory_follows_what_is_received() {
         assert_eq!(subject.receive(&mut input, false), 0, "{}", vector::show(header));
         let allocated = ALLOCATED.get();
         assert!(allocated < 2000, "{allocated} bytes are allocated for {}", vector::show(header));
+    }
+}
+
+/// What is in one read costs no allocation by the frame: once there are buffers, none at all.
+#[test]
+fn a_read_of_many_frames_allocates_nothing() {
+    let frames = [(0x81, &b"sixteen bytes, a"[..]), (0x82, &[0xFF; 200]), (0x89, b"ping"), (0x8A, b"pong")];
+    let read: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame(SERVER, *first, payload)).collect();
+    let read = read.repeat(100);
+    let settings = Settings { flags: ConfigFlag::StartOpen as u32, ..Settings::default() };
+    for in_place in [false, true] {
+        let mut connection = Connection::new(Role::Server, &Config { settings, ..Config::default() }).unwrap();
+        let mut receive = || {
+            let mut input = read.clone();
+            ALLOCATED.set(0);
+            let received = if in_place { connection.receive_in_place(&mut input) } else { connection.receive(&input) };
+            let allocated = ALLOCATED.get();
+            assert_eq!((received, connection.events().len()), (Ok(()), 400));
+            let written = connection.output().len();
+            connection.sent(written).unwrap();
+            allocated
+        };
+        assert!(receive() > 0, "it is counted");
+        assert_eq!(receive(), 0, "in place: {in_place}");
     }
 }
 

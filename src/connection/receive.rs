@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{Buffers, ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role, Settings, State};
 use crate::close::{self, Close};
 use crate::error::Error;
-use crate::frame::{FIN, Header, MAX_HEADER_LEN, Opcode};
+use crate::frame::{FIN, Header, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Opcode};
 use crate::mask::{self, unmask};
 use crate::utf8::Validator;
 
@@ -278,8 +278,13 @@ impl Connection {
         let buffers = Buffers::of(&mut self.buffers);
         if frame.opcode.is_control() {
             let at = std::mem::replace(&mut buffers.control_at, buffers.control.len());
-            let payload = buffers.control.get(at..).unwrap_or_default().to_vec();
-            return self.end_control_frame(frame.opcode, &payload, at, 0);
+            let payload = buffers.control.get(at..).unwrap_or_default();
+            // Its answer goes into the same buffers.
+            #[allow(clippy::cast_possible_truncation, reason = "125")]
+            let mut copy = [0; MAX_CONTROL_PAYLOAD_LEN as usize];
+            let copy = copy.get_mut(..payload.len()).unwrap_or_default();
+            copy.copy_from_slice(payload);
+            return self.end_control_frame(frame.opcode, copy, at, 0);
         }
         if !frame.fin {
             return Ok(());
