@@ -114,6 +114,7 @@ def main() -> int:
     def run(name: str) -> Outcome:
         return run_subject(name, quick(cases, name) if options.quick else cases, programs, options.report)
 
+    print(f"Running Autobahn's cases against {', '.join(names)}: with all of them this takes minutes.", flush=True)
     with ThreadPoolExecutor(SUBJECTS_AT_A_TIME) as pool:
         outcomes = dict(zip(names, pool.map(run, names)))
 
