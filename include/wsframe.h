@@ -5,58 +5,77 @@
  * libwsframe speaks WebSocket (RFC 6455, compressed or not: RFC 7692) for programs in any language that can call C. It does
  * no I/O: bytes that were read go in, bytes to be written come out.
  *
- * The connection does all of the protocol. A server's loop, when it has read from a client's socket:
+ * The connection does all of the protocol. A turn of a server's loop, when something was read from a client's socket, or the
+ * socket takes more, or the time is over that the last turn has returned:
  *
- *     const wsframe_event *event = NULL;
- *     const void *data, *output;
- *     ptrdiff_t events = wsframe_connection_receive(c, in, in_len);
- *     if (events > 0) event = wsframe_connection_events(c);
- *     wsframe_connection_data(c, &data);
- *     for (ptrdiff_t i = 0; i < events; i++, event++)
- *         if (event->kind == WSFRAME_EVENT_TEXT || event->kind == WSFRAME_EVENT_BINARY)      an echo, for instance
- *             wsframe_connection_send(c, event->kind == WSFRAME_EVENT_TEXT ? WSFRAME_OPCODE_TEXT : WSFRAME_OPCODE_BINARY,
- *                                     (const char *)data + event->offset, event->length);
- *     ptrdiff_t output_len = wsframe_connection_output(c, &output);
- *     ssize_t written = send(socket, output, output_len, MSG_NOSIGNAL);
- *     if (written > 0) wsframe_connection_sent(c, written);
- *     ptrdiff_t wait_ms = wsframe_connection_tick(c, now_ms);        call it again after wait_ms at the latest
- *     if (wait_ms == 0) shutdown(socket, SHUT_WR);      then read until the peer closes, two seconds at most, and close()
+ *     uint32_t turn(wsframe_connection *c, int socket, const void *in, size_t in_len, uint64_t now_ms) {
+ *         wsframe_batch batch;
+ *         wsframe_output output;
+ *         do {                                                              // once, but for what one call may deliver
+ *             ptrdiff_t count = wsframe_connection_receive(c, in, in_len, &batch);
+ *             for (ptrdiff_t i = 0; i < count; i++) {
+ *                 const wsframe_event *event = &batch.events[i];
+ *                 if (event->kind == WSFRAME_EVENT_TEXT || event->kind == WSFRAME_EVENT_BINARY)  // an echo, for instance
+ *                     wsframe_connection_send(c, event->kind, (const char *)batch.data + event->offset, event->len);
+ *             }
+ *             in_len = 0;
+ *         } while (batch.flags & WSFRAME_BATCH_MORE);
+ *
+ *         ptrdiff_t sent = 0;
+ *         while (wsframe_connection_output(c, (size_t)sent, now_ms, &output) > 0) {
+ *             sent = send(socket, output.data, output.len, MSG_NOSIGNAL);
+ *             if (sent <= 0) break;                                         // the rest when the socket takes more
+ *         }
+ *         if (output.wait_ms == 0) shutdown(socket, SHUT_WR);               // then read until the peer has closed too,
+ *         return output.wait_ms;                                            // two seconds at most, and close()
+ *     }
+ *
+ * Do not read from a peer that does not take what is sent to it: while wsframe_connection_waiting() is not 0, wait until the
+ * socket can be written. When TCP has ended, tell wsframe_connection_gone(), and free the connection.
  *
  * The frame functions below the connection are for those who have a parser, or want to see how it is done. With bytes from a
  * client, after the opening handshake:
  *
- *     wsframe_header header;
- *     ptrdiff_t used = wsframe_header_parse(in, in_len, &header);
- *     if (used < 0) { log(wsframe_strerror(used)); close_with(wsframe_close_code(used)); return; }
- *     if (used == 0) return;                                          read more, then begin again
- *     if (!(header.flags & WSFRAME_HEADER_MASK)) { close_with(1002); return; }
- *     if (header.payload_len > MY_LIMIT) { close_with(1009); return; }
- *     if (in_len - used < header.payload_len) return;                 read more, then begin again
- *     unsigned char *payload = in + used;
- *     wsframe_unmask(payload, header.payload_len, header.mask_key, 0);
- *
- *     ptrdiff_t len = wsframe_frame_build(WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT, text, text_len, out, out_cap);
- *     if (len < 0) return;
- *     send(client, out, len, 0);
+ *     ptrdiff_t answer(unsigned char *in, size_t in_len, void *out, size_t out_cap, uint16_t *close_code) {
+ *         wsframe_header header;
+ *         ptrdiff_t used = wsframe_header_parse(in, in_len, &header);
+ *         *close_code = used < 0 ? wsframe_close_code(used) : 0;
+ *         if (used <= 0) return used;                                       // 0: read more, then begin again
+ *         if (!(header.flags & WSFRAME_HEADER_MASK)) *close_code = 1002;    // a client masks
+ *         if (header.payload_len > 65536) *close_code = 1009;               // your limit
+ *         if (*close_code != 0) return -1;
+ *         if (in_len - (size_t)used < header.payload_len) return 0;         // read more, then begin again
+ *         unsigned char *payload = in + used;
+ *         size_t payload_len = (size_t)header.payload_len;
+ *         wsframe_unmask(payload, payload_len, header.mask_key, 0, payload);
+ *         return wsframe_frame_build(WSFRAME_OPCODE_FIN | header.opcode, payload, payload_len, out, out_cap);
+ *     }
  *
  * Rules that hold for every function:
  *
- * 1. What can fail returns ptrdiff_t: 0 or more is a count (0 may mean that more bytes are needed), less than 0 is a
- *    WSFRAME_ERROR_*. From -1 to -31 the call was wrong: mend the program. From -32 down the peer was wrong: end that
- *    connection with wsframe_close_code().
+ * 1. What can fail returns ptrdiff_t: 0 or more is a count (0 may mean that more bytes are needed, or that the connection is
+ *    over), less than 0 is a WSFRAME_ERROR_*, and wsframe_why() has the exact cause. From -1 to -31 the call was wrong, or there
+ *    is no room or no memory: nothing was done. From -32 down the peer was wrong: end that connection with
+ *    wsframe_close_code(). Nothing that a peer does to a connection makes a call an error: it is an event, and calls on a
+ *    connection that is over return 0.
  * 2. Bytes are a void pointer and a length. The pointer may be NULL only where the length is 0; a length above PTRDIFF_MAX
  *    is a WSFRAME_ERROR_ARGUMENT.
- * 3. Names are wsframe_noun_verb. Lengths end in _len, capacities of buffers in _cap; both count bytes.
+ * 3. Names are wsframe_noun_verb. Lengths end in _len, capacities of buffers in _cap, both in bytes; times in _ms,
+ *    milliseconds.
  * 4. The caller owns what it passes, the library what it returns. Input is read during the call only; output is untouched
- *    when the call fails. An input and an output must not overlap. How long what is lent lives, each function says.
- *    Strings that are returned are static: never free them.
- * 5. Handles are opaque. Records are fixed: a wsframe_header is 16 bytes, a wsframe_event 32, in every version; a
- *    wsframe_config begins with its size and may grow.
+ *    when the call fails, but for a wsframe_batch and a wsframe_output, which are always written. An input and an output must
+ *    not overlap unless a function says so. How long what is lent lives, each function says; where it lends nothing, the pointer is NULL.
+ *    What a connection lent may be given back to it: data of events to its sending functions, a field to
+ *    wsframe_connection_accept() and _add_field(); its output to none. Strings that are returned are static: never free them.
+ * 5. Handles are opaque. Records are fixed in every version: wsframe_header has 16 bytes, wsframe_event 32, wsframe_batch 40
+ *    and wsframe_output 24 where a pointer has eight; a wsframe_config begins with its size and may grow.
  * 6. Enums only name constants. Parameters and fields are plain integers.
  * 7. Nothing unwinds or aborts across this border. The frame functions cannot panic, but for two that call code of which
  *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of connections, messages and
  *    extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection is then dead: every call but
- *    wsframe_connection_free() returns WSFRAME_ERROR_STATE. The process and its other connections live on.
+ *    wsframe_connection_free() returns WSFRAME_ERROR_STATE. The process and its other connections live on. Where memory ends
+ *    a call returns WSFRAME_ERROR_MEMORY, or a peer is closed with 1011. Out of reach is only what the C library takes for a
+ *    thread that uses libwsframe for the first time, a few hundred bytes.
  * 8. The frame functions have no state and may be called from any thread at any time. A connection may be used from one
  *    thread at a time; different connections never meet. A wsframe_message does not change, and any number of threads may
  *    use it at a time.
@@ -73,6 +92,16 @@
  */
 enum { WSFRAME_VERSION = 0x000100 };
 
+/*
+ * By how much a server's frame is longer than its payload, in bytes and at most.
+ */
+enum { WSFRAME_FRAME_OVERHEAD = 10 };
+
+/* As sent of wsframe_connection_output(): all that is lent counts as written. */
+#define WSFRAME_ALL SIZE_MAX
+/* Stands for no limit of time, in a wsframe_config and in wsframe_output.wait_ms. */
+#define WSFRAME_NEVER UINT32_MAX
+
 /**
  * What a function returns instead of a count when it failed. Each code stands for a different thing to do next.
  *
@@ -86,15 +115,17 @@ typedef enum wsframe_error {
      */
     WSFRAME_ERROR_ARGUMENT = -1,
     /**
-     * The handle cannot do this now: it failed before, or is closed.
+     * The handle cannot do this now, for instance send before the connection is open. It is well, unless a defect was
+     * caught on it (-5). Nothing was done.
      */
     WSFRAME_ERROR_STATE = -2,
     /**
-     * The output buffer is too small. Nothing was written; call again with a larger one.
+     * There is no room: the output buffer is too small, or more output waits than the config's high_water_len. Nothing was
+     * done; call again with a larger buffer, or when the peer has taken some.
      */
     WSFRAME_ERROR_SPACE = -3,
     /**
-     * Memory could not be allocated.
+     * Memory could not be allocated. Nothing was done.
      */
     WSFRAME_ERROR_MEMORY = -4,
     /**
@@ -125,63 +156,80 @@ typedef enum wsframe_error {
      * The peer did what this endpoint does not want. Close with 1008.
      */
     WSFRAME_ERROR_POLICY = -36,
+    /**
+     * The peer had its time: for the opening handshake, to answer a ping, or to answer a close frame.
+     */
+    WSFRAME_ERROR_TIMEOUT = -37,
 } wsframe_error;
 
 /**
- * What a frame is for (RFC 6455 section 11.8).
+ * Opcodes (RFC 6455 section 5.2), and the bits that are combined with one: those of a frame's first byte on the wire, so
+ * that WSFRAME_OPCODE_FIN | WSFRAME_OPCODE_TEXT is the first byte for wsframe_frame_build(), and from 0x100 on those that say
+ * how wsframe_connection_send() is to send a message.
  */
 typedef enum wsframe_opcode {
     /**
-     * The next piece of a fragmented message.
+     * Goes on with the message of the frame before.
      */
     WSFRAME_OPCODE_CONTINUATION = 0,
     /**
-     * A message, or the first piece of one, that is UTF-8 text.
+     * Text, in UTF-8.
      */
     WSFRAME_OPCODE_TEXT = 1,
     /**
-     * A message, or the first piece of one, that is any bytes.
+     * Bytes.
      */
     WSFRAME_OPCODE_BINARY = 2,
     /**
-     * Starts or answers the closing handshake.
+     * Closes the connection.
      */
     WSFRAME_OPCODE_CLOSE = 8,
     /**
-     * Asks for a pong with the same payload.
+     * Asks for a pong.
      */
     WSFRAME_OPCODE_PING = 9,
     /**
-     * Answers a ping, or says unasked that the peer is alive.
+     * Answers a ping.
      */
     WSFRAME_OPCODE_PONG = 10,
+    /**
+     * The third reserved bit.
+     */
+    WSFRAME_OPCODE_RSV3 = 16,
+    /**
+     * The second reserved bit.
+     */
+    WSFRAME_OPCODE_RSV2 = 32,
+    /**
+     * The first reserved bit; permessage-deflate marks compressed messages with it.
+     */
+    WSFRAME_OPCODE_RSV1 = 64,
+    /**
+     * This frame ends its message.
+     */
+    WSFRAME_OPCODE_FIN = 128,
+    /**
+     * To send: this is a piece of a message, and not the last.
+     */
+    WSFRAME_OPCODE_MORE = 256,
+    /**
+     * To send: not compressed, for instance because it has a secret next to what an attacker chose (RFC 7692 section 8).
+     */
+    WSFRAME_OPCODE_PLAIN = 512,
+    /**
+     * To send: compressed, however short it is, and even if that makes it longer.
+     */
+    WSFRAME_OPCODE_COMPRESSED = 1024,
 } wsframe_opcode;
 
 /**
- * Bits of wsframe_header.flags. The upper four are those of a frame's first byte on the wire, so that
- * WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT is also the first byte for wsframe_frame_build().
+ * A bit of wsframe_header.flags, beside WSFRAME_OPCODE_FIN and _RSV1 to _RSV3.
  */
 typedef enum wsframe_header_flag {
     /**
      * The payload is masked; mask_key is valid.
      */
     WSFRAME_HEADER_MASK = 1,
-    /**
-     * The third reserved bit.
-     */
-    WSFRAME_HEADER_RSV3 = 16,
-    /**
-     * The second reserved bit.
-     */
-    WSFRAME_HEADER_RSV2 = 32,
-    /**
-     * The first reserved bit; permessage-deflate marks compressed messages with it.
-     */
-    WSFRAME_HEADER_RSV1 = 64,
-    /**
-     * This frame ends its message.
-     */
-    WSFRAME_HEADER_FIN = 128,
 } wsframe_header_flag;
 
 /**
@@ -219,90 +267,102 @@ typedef enum wsframe_state {
      */
     WSFRAME_STATE_CLOSING = 3,
     /**
-     * Both close frames were exchanged. Nothing that still comes is looked at. A server closes TCP when the output is
-     * written, a client waits for the server to do so, but not forever.
+     * Both close frames were exchanged, or a request was answered with something else than 101. Nothing that still comes
+     * is looked at. A server closes TCP when the output is written, a client waits for the server to do so, but not
+     * forever.
      */
     WSFRAME_STATE_CLOSED = 4,
     /**
-     * The peer broke the rules, refused or was refused, or is gone. Close TCP when the output is written.
+     * The peer broke the rules, refused or was refused, had its time, or is gone. Close TCP when the output is written.
      */
     WSFRAME_STATE_FAILED = 5,
 } wsframe_state;
 
 /**
- * What an event is.
+ * What an event is. Those that are a frame of the peer have the number of its opcode, so that an echo is
+ * wsframe_connection_send(c, event->kind, ...).
  */
 typedef enum wsframe_event_kind {
     /**
-     * A client asks to be let in, and the application is to answer; the data are the request's head.
-     */
-    WSFRAME_EVENT_REQUEST = 1,
-    /**
-     * A plain HTTP request, and the application is to answer; the data are the request's head.
-     */
-    WSFRAME_EVENT_HTTP = 2,
-    /**
-     * The opening handshake is done; the data are the head of the request, or of the response for a client.
-     */
-    WSFRAME_EVENT_OPEN = 3,
-    /**
      * A text message, or a piece of one.
      */
-    WSFRAME_EVENT_TEXT = 4,
+    WSFRAME_EVENT_TEXT = 1,
     /**
      * A binary message, or a piece of one.
      */
-    WSFRAME_EVENT_BINARY = 5,
+    WSFRAME_EVENT_BINARY = 2,
     /**
-     * A ping; it has been answered.
-     */
-    WSFRAME_EVENT_PING = 6,
-    /**
-     * A pong.
-     */
-    WSFRAME_EVENT_PONG = 7,
-    /**
-     * The peer's close frame, with close_code (1005 if it had none); the data are the reason. No event follows.
+     * The peer's close frame, with close_code (1005 if it had none); the data are the reason. Nothing is received after
+     * it: only WSFRAME_EVENT_GONE may follow.
      */
     WSFRAME_EVENT_CLOSE = 8,
     /**
-     * The peer broke the rules: error is the code of the failure, close_code what it is answered, or the HTTP status
-     * if the handshake was refused. wsframe_connection_error() has a sentence for the log. The data are the head of the
-     * response if a client was refused, else none. No event follows.
+     * A ping. It has been answered, unless the config has WSFRAME_CONFIG_MANUAL_PONG.
      */
-    WSFRAME_EVENT_ERROR = 9,
+    WSFRAME_EVENT_PING = 9,
+    /**
+     * A pong.
+     */
+    WSFRAME_EVENT_PONG = 10,
+    /**
+     * A client asks to be let in, and the application is to answer; the data are the request's head. It is the last event
+     * of its call.
+     */
+    WSFRAME_EVENT_REQUEST = 16,
+    /**
+     * A plain HTTP request, and the application is to answer; the data are the request's head. It is the last event of its
+     * call.
+     */
+    WSFRAME_EVENT_HTTP = 17,
+    /**
+     * The opening handshake is done; the data are the head of the request, or of the response for a client.
+     */
+    WSFRAME_EVENT_OPEN = 18,
+    /**
+     * The peer broke the rules or refused, or memory or randomness ran out: error is the code of the failure, close_code
+     * what the peer is told; where the opening handshake was refused it is the HTTP status that was sent or received.
+     * wsframe_connection_error() has a sentence for the log. The data are what a client was answered instead, head and
+     * the start of the content as far as it came along, else none. Nothing is received after it: only
+     * WSFRAME_EVENT_GONE may follow.
+     */
+    WSFRAME_EVENT_ERROR = 19,
+    /**
+     * TCP has ended, as wsframe_connection_gone() was told: close_code is that of the peer's close frame if the closing
+     * handshake was done, else 1006; error is the code of the failure if there was one.
+     */
+    WSFRAME_EVENT_GONE = 20,
 } wsframe_event_kind;
 
 /**
  * Bits of an event's flags.
  */
-typedef enum wsframe_event_flag {
-    /**
-     * A message begins with these data.
-     */
-    WSFRAME_EVENT_FIRST = 1,
-    /**
-     * A message ends with these data.
-     */
-    WSFRAME_EVENT_LAST = 2,
-    /**
-     * The data are in the input of wsframe_connection_receive_in_place(), not in wsframe_connection_data().
-     */
-    WSFRAME_EVENT_IN_PLACE = 4,
+typedef enum wsframe_data_flag {
     /**
      * The message came compressed.
      */
-    WSFRAME_EVENT_COMPRESSED = 8,
-} wsframe_event_flag;
+    WSFRAME_DATA_COMPRESSED = 4,
+    /**
+     * A message begins with these data.
+     */
+    WSFRAME_DATA_FIRST = 32,
+    /**
+     * A message ends with these data.
+     */
+    WSFRAME_DATA_LAST = 64,
+    /**
+     * The data are in the input of wsframe_connection_receive_in_place(), and offset counts from there.
+     */
+    WSFRAME_DATA_IN_PLACE = 128,
+} wsframe_data_flag;
 
 /**
  * Bits of a config's flags. Each of the last four lets a peer break one rule.
  */
 typedef enum wsframe_config_flag {
     /**
-     * A server that accepts or refuses each request itself: a request becomes a REQUEST event, which waits for
-     * wsframe_connection_accept() or wsframe_connection_refuse(), and plain HTTP an HTTP event, which waits for
-     * wsframe_connection_refuse(). Without it the library answers.
+     * A server that answers each request itself: a request becomes WSFRAME_EVENT_REQUEST, which waits for
+     * wsframe_connection_accept() or wsframe_connection_respond(), and plain HTTP WSFRAME_EVENT_HTTP, which waits for
+     * wsframe_connection_respond(). Without it the library answers.
      */
     WSFRAME_CONFIG_ASK = 1,
     /**
@@ -349,19 +409,34 @@ typedef enum wsframe_config_flag {
 } wsframe_config_flag;
 
 /**
- * Bits that may be set in the opcode given to wsframe_connection_send(), beside WSFRAME_OPCODE_TEXT or _BINARY, for a say in
- * whether that message is compressed. They do nothing on connections that have not agreed to compress.
+ * A bit of the flags of wsframe_connection_accept().
  */
-typedef enum wsframe_send_flag {
+typedef enum wsframe_accept_flag {
     /**
-     * Not compressed, for instance because it has a secret next to what an attacker chose (RFC 7692 section 8).
+     * Messages are not compressed although the config has WSFRAME_CONFIG_DEFLATE.
      */
-    WSFRAME_SEND_PLAIN = 256,
+    WSFRAME_ACCEPT_WITHOUT_DEFLATE = 1,
+} wsframe_accept_flag;
+
+/**
+ * A bit of wsframe_batch.flags.
+ */
+typedef enum wsframe_batch_flag {
     /**
-     * Compressed, however short it is, and even if that makes it longer.
+     * There is more than one call delivers: call again, also without new bytes.
      */
-    WSFRAME_SEND_COMPRESSED = 512,
-} wsframe_send_flag;
+    WSFRAME_BATCH_MORE = 1,
+} wsframe_batch_flag;
+
+/**
+ * A bit of wsframe_output.flags.
+ */
+typedef enum wsframe_output_flag {
+    /**
+     * More output waits already, behind these bytes.
+     */
+    WSFRAME_OUTPUT_MORE = 1,
+} wsframe_output_flag;
 
 /**
  * One WebSocket connection, of a server or a client, without I/O. The page above shows its loop.
@@ -374,13 +449,20 @@ typedef struct wsframe_connection wsframe_connection;
 /**
  * A message that is checked and compressed once, and sent on many connections.
  *
- * It does not change: any number of threads may send it at the same time. It may be freed as soon as it was sent.
+ * It does not change: any number of threads may send it at the same time. It may be freed as soon as it was sent: what
+ * connections still need of it lives until they have written it.
  */
 typedef struct wsframe_message wsframe_message;
 
 /**
- * What an application can choose for a connection. All zeroes are the defaults, which are strict, and right for most;
- * set struct_size and change what you want. Nothing it points to is needed after the call it is given to.
+ * What an application can choose for a connection. All zeroes are the defaults, which are strict, and right for most: set
+ * struct_size, and change what you want.
+ *
+ *   wsframe_config config = {0};
+ *   config.struct_size = sizeof config;
+ *   config.flags = WSFRAME_CONFIG_DEFLATE;
+ *
+ * Nothing it points to is needed after the call it is given to.
  */
 typedef struct wsframe_config {
     /**
@@ -400,10 +482,15 @@ typedef struct wsframe_config {
      */
     uint64_t max_frame_len;
     /**
-     * How many bytes of output may wait, headers included; 0 stands for twice max_message_len, so that the answer to the
-     * longest message always finds room.
+     * With WSFRAME_CONFIG_DEFLATE: the longest message in bytes that came compressed, and no more than max_message_len; 0
+     * stands for 1 MiB. A thousandth of it may be all that a peer has to send.
      */
-    uint64_t max_output_len;
+    uint64_t max_inflated_len;
+    /**
+     * How many bytes of output may wait, headers included, when another message is taken; 0 stands for 1 MiB. A message
+     * of any length finds room when no more than that waits.
+     */
+    uint64_t high_water_len;
     /**
      * The most frames of one message; 0 stands for 65,536.
      */
@@ -417,16 +504,18 @@ typedef struct wsframe_config {
      */
     uint32_t max_head_fields;
     /**
-     * How long the opening handshake may take, in milliseconds; 0 stands for 10 seconds.
+     * How long the opening handshake may take, in milliseconds; 0 stands for 10 seconds, WSFRAME_NEVER for ever.
      */
     uint32_t handshake_timeout_ms;
     /**
-     * How long the peer may take to answer a close frame, in milliseconds; 0 stands for 5 seconds.
+     * How long the peer may take to answer a close frame, and to take what was written last, in milliseconds; 0 stands for
+     * 5 seconds, WSFRAME_NEVER for ever.
      */
     uint32_t close_timeout_ms;
     /**
      * After how long a silence a ping is sent, and then how long the peer may be silent still, in milliseconds; 0 stands
-     * for 30 seconds.
+     * for 30 seconds, WSFRAME_NEVER for no pings. A peer to whom much was written before has a second more for each
+     * 16 KB of it.
      */
     uint32_t ping_interval_ms;
     /**
@@ -439,7 +528,9 @@ typedef struct wsframe_config {
      */
     size_t subprotocols_len;
     /**
-     * The Origins that a server accepts, with commas between them. If there are any, a request needs one of them.
+     * The Origins that a server accepts, with commas between them, each as a browser sends it: `https://example.com` or
+     * `http://localhost:8080`, in lower case, without a default port and without a path. If there are any, a request needs
+     * one of them.
      */
     const void *origins;
     /**
@@ -456,12 +547,13 @@ typedef struct wsframe_config {
      */
     uint32_t deflate_level;
     /**
-     * How far back a server's messages may refer to those before them, as a power of two: 9 to 15; 0 stands for 12. So
-     * many bytes, 4,096 for 12, does a connection keep at most.
+     * How far back a server's messages may refer to those before them, as a power of two, 9 to 15. So many bytes does a
+     * connection keep at most: 4,096 for 12. 0 stands for 12 for a server, and lets a client take what the server likes:
+     * many servers cannot do less than 15.
      */
     uint32_t server_max_window_bits;
     /**
-     * The same for a client's messages. A client that does not offer to be asked keeps to 15.
+     * The same for a client's messages; 0 stands for 12. A client that does not offer to be asked keeps to 15.
      */
     uint32_t client_max_window_bits;
     /**
@@ -473,41 +565,23 @@ typedef struct wsframe_config {
      * Length of extensions in bytes, 0 if the response had none.
      */
     size_t extensions_len;
+    /**
+     * With WSFRAME_CONFIG_START_OPEN: the subprotocol that was agreed on, for wsframe_connection_subprotocol().
+     */
+    const void *subprotocol;
+    /**
+     * Length of subprotocol in bytes, 0 for none.
+     */
+    size_t subprotocol_len;
+    /**
+     * With WSFRAME_CONFIG_START_OPEN: the path and query of the request, for wsframe_connection_target().
+     */
+    const void *target;
+    /**
+     * Length of target in bytes, 0 if it is not to be kept.
+     */
+    size_t target_len;
 } wsframe_config;
-
-/**
- * One thing that happened. 32 bytes, no pointers, in every version of the library.
- */
-typedef struct wsframe_event {
-    /**
-     * Reserved for the server: which connection it was. 0.
-     */
-    uint64_t connection;
-    /**
-     * Where the data begin, counted from the start of the data of all events.
-     */
-    uint64_t offset;
-    /**
-     * Length of the data in bytes.
-     */
-    uint64_t length;
-    /**
-     * A close code, for WSFRAME_EVENT_CLOSE and WSFRAME_EVENT_ERROR; else 0.
-     */
-    uint16_t close_code;
-    /**
-     * One of WSFRAME_EVENT_*.
-     */
-    uint8_t kind;
-    /**
-     * Any of WSFRAME_EVENT_FIRST, _LAST, _IN_PLACE and _COMPRESSED: the first two for a message that is whole.
-     */
-    uint8_t flags;
-    /**
-     * A WSFRAME_ERROR_*, for WSFRAME_EVENT_ERROR; else 0.
-     */
-    int32_t error;
-} wsframe_event;
 
 /**
  * What both ends of a connection agreed on for compressed messages (RFC 7692 section 7.1).
@@ -532,6 +606,131 @@ typedef struct wsframe_deflate {
 } wsframe_deflate;
 
 /**
+ * One thing that happened. 32 bytes, no pointers, in every version of the library.
+ */
+typedef struct wsframe_event {
+    /**
+     * Reserved: 0.
+     */
+    uint64_t connection;
+    /**
+     * Where the data begin, counted from the batch's data.
+     */
+    uint64_t offset;
+    /**
+     * Length of the data in bytes.
+     */
+    uint64_t len;
+    /**
+     * A close code or HTTP status, for WSFRAME_EVENT_CLOSE, _ERROR and _GONE; else 0.
+     */
+    uint16_t close_code;
+    /**
+     * One of WSFRAME_EVENT_*.
+     */
+    uint8_t kind;
+    /**
+     * Any of WSFRAME_DATA_*: FIRST and LAST for a message that is whole.
+     */
+    uint8_t flags;
+    /**
+     * A WSFRAME_ERROR_*, for WSFRAME_EVENT_ERROR and _GONE; else 0.
+     */
+    int32_t error;
+} wsframe_event;
+
+/**
+ * What a call left: events, and their data. 40 bytes where a pointer has eight, in every version of the library. All calls
+ * that write one write all of it.
+ */
+typedef struct wsframe_batch {
+    /**
+     * The events; NULL if there are none.
+     */
+    const struct wsframe_event *events;
+    /**
+     * How many events there are.
+     */
+    size_t count;
+    /**
+     * The data that the events' offsets count from; NULL if there are none.
+     */
+    const void *data;
+    /**
+     * So many bytes are there. The data of all events lie in them, in any order; some bytes may be no event's.
+     */
+    size_t data_len;
+    /**
+     * 0 or WSFRAME_BATCH_MORE.
+     */
+    uint32_t flags;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} wsframe_batch;
+
+/**
+ * A field of the head of a request or response.
+ */
+typedef struct wsframe_field {
+    /**
+     * The name, as it was sent; NULL if there is no such field.
+     */
+    const void *name;
+    /**
+     * Length of the name in bytes.
+     */
+    size_t name_len;
+    /**
+     * The value, without the white space around it; NULL if it is empty.
+     */
+    const void *value;
+    /**
+     * Length of the value in bytes.
+     */
+    size_t value_len;
+} wsframe_field;
+
+/**
+ * What ends a turn of the loop: bytes to be written now, and the time of the next turn. 24 bytes where a pointer has eight,
+ * in every version of the library.
+ */
+typedef struct wsframe_output {
+    /**
+     * The bytes to write to the peer; NULL if there are none.
+     */
+    const void *data;
+    /**
+     * How many bytes that are.
+     */
+    size_t len;
+    /**
+     * In how many milliseconds to call wsframe_connection_output() again, at the latest: WSFRAME_NEVER if nothing is due,
+     * 0 if TCP is to be closed.
+     */
+    uint32_t wait_ms;
+    /**
+     * 0 or WSFRAME_OUTPUT_MORE.
+     */
+    uint32_t flags;
+} wsframe_output;
+
+/**
+ * Bytes in one place; laid out as a struct iovec.
+ */
+typedef struct wsframe_part {
+    /**
+     * Where they begin.
+     */
+    const void *data;
+    /**
+     * How many they are.
+     */
+    size_t len;
+} wsframe_part;
+
+/**
  * A frame header (RFC 6455 section 5.2). 16 bytes, in every version of the library.
  */
 typedef struct wsframe_header {
@@ -544,7 +743,7 @@ typedef struct wsframe_header {
      */
     uint8_t opcode;
     /**
-     * Any of WSFRAME_HEADER_*.
+     * Any of WSFRAME_HEADER_MASK, WSFRAME_OPCODE_FIN, _RSV1, _RSV2 and _RSV3.
      */
     uint8_t flags;
     /**
@@ -576,8 +775,8 @@ extern "C" {
  *
  * Returns 0.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, role is another number, or the config has a wrong struct_size, an
- * unknown flag or field, a number out of range, a subprotocol that is no token, or extensions that do not fit the rest.
+ * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, role is another number, or the config is wrong, of which
+ * wsframe_why() says how; WSFRAME_ERROR_MEMORY.
  *
  * config is NULL or points to a config, connection to a pointer that can be written.
  */
@@ -593,181 +792,54 @@ ptrdiff_t wsframe_connection_new(uint32_t role,
 void wsframe_connection_free(struct wsframe_connection *connection);
 
 /**
- * Takes in_len bytes that were read from the peer, in pieces of any size.
+ * Returns how far the connection has come: one of WSFRAME_STATE_*.
  *
- * Returns the number of events at wsframe_connection_events(), whose data are in wsframe_connection_data(). What is to be
- * answered is in wsframe_connection_output(). Events and data live until the next receive, accept, tick or free.
- *
- * What the peer does wrong is not an error of this call: it is the last event, WSFRAME_EVENT_ERROR, after all that was
- * valid before it. Nothing is received after it or after WSFRAME_EVENT_CLOSE.
- *
- * Errors: WSFRAME_ERROR_STATE after WSFRAME_EVENT_ERROR. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
- *
- * connection is a live handle, in points to in_len readable bytes.
- */
-ptrdiff_t wsframe_connection_receive(struct wsframe_connection *connection,
-                                     const void *in,
-                                     size_t in_len);
-
-/**
- * As wsframe_connection_receive(), but in may be changed: payloads that lie whole in it are unmasked there, without a
- * copy. Their events have WSFRAME_EVENT_IN_PLACE, and their offsets count from in; the data of the others are in
- * wsframe_connection_data(). For languages in which a buffer can be written to.
- *
- * Returns and errors as wsframe_connection_receive().
- *
- * connection is a live handle, in points to in_len bytes that can be read and written.
- */
-ptrdiff_t wsframe_connection_receive_in_place(struct wsframe_connection *connection,
-                                              void *in,
-                                              size_t in_len);
-
-/**
- * Returns the events of the last receive or accept, as many as it returned; NULL if the connection is NULL, dead or busy.
+ * Errors: WSFRAME_ERROR_ARGUMENT if it is NULL, WSFRAME_ERROR_STATE if it is dead or another call is running on it.
  *
  * connection is a live handle.
  */
-const struct wsframe_event *wsframe_connection_events(const struct wsframe_connection *connection);
+ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
 
 /**
- * Writes to *data where the data of the events are, and returns how many bytes they are.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL, WSFRAME_ERROR_STATE if the connection is dead.
- *
- * connection is a live handle, data a pointer that can be written.
- */
-ptrdiff_t wsframe_connection_data(const struct wsframe_connection *connection,
-                                  const void **data);
-
-/**
- * Writes to *output where the bytes are that are to be written to the peer, and returns how many: 0 if there are none.
- * They live until the next call that adds to them. Tell wsframe_connection_sent() how many were written.
- *
- * After WSFRAME_EVENT_CLOSE or WSFRAME_EVENT_ERROR the output ends with the close frame that answers it. So what answers
- * the messages before that event can still be sent, until the output is taken.
- *
- * Errors: as wsframe_connection_data().
- *
- * connection is a live handle, output a pointer that can be written.
- */
-ptrdiff_t wsframe_connection_output(const struct wsframe_connection *connection,
-                                    const void **output);
-
-/**
- * Says that the first len bytes of the output were written, and returns how many still wait.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if there are not so many, WSFRAME_ERROR_STATE if the connection is dead.
+ * Returns a sentence for the log that says why the connection failed, to the exact cause: what the peer did wrong or did
+ * not do in time, or that memory ran out; NULL if it has not failed. The string is static.
  *
  * connection is a live handle.
  */
-ptrdiff_t wsframe_connection_sent(struct wsframe_connection *connection,
-                                  size_t len);
+const char *wsframe_connection_error(const struct wsframe_connection *connection);
 
 /**
- * Puts a whole message into the output as one frame. opcode is WSFRAME_OPCODE_TEXT or WSFRAME_OPCODE_BINARY; in are its
- * in_len bytes, which for text must be UTF-8.
+ * Writes to *subprotocol where the name of the subprotocol is that both ends speak, and returns its length; NULL and 0 if
+ * they agreed on none. It lives as long as the connection.
  *
- * If both ends have agreed to compress, a message of at least the config's deflate_min_len is compressed if that makes it
- * shorter; opcode | WSFRAME_SEND_PLAIN or opcode | WSFRAME_SEND_COMPRESSED decides otherwise for this one. What goes to
- * many connections is compressed once by wsframe_message_new().
+ * Errors: as wsframe_connection_state().
  *
- * Returns how many bytes of output wait.
- *
- * Errors: WSFRAME_ERROR_STATE unless the connection is open, or while a message that is sent in pieces is not finished.
- * WSFRAME_ERROR_SPACE if more output would wait than the config allows: write some and call again. WSFRAME_ERROR_ARGUMENT
- * for another opcode, text that is not UTF-8, or a NULL pointer. WSFRAME_ERROR_IO if a client gets no random masking key
- * from the system. Nothing is sent then.
- *
- * connection is a live handle, in points to in_len readable bytes, which may be the data of an event.
+ * connection is a live handle, subprotocol a pointer that can be written.
  */
-ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
-                                  uint32_t opcode,
-                                  const void *in,
-                                  size_t in_len);
+ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
+                                         const void **subprotocol);
 
 /**
- * Puts count messages into the output, as wsframe_connection_send() does with each, for many small messages with one call.
- * They stand one behind the other at in; lens are their count lengths.
+ * Writes to *deflate what both ends agreed on for compressed messages and returns 1; returns 0 and writes nothing if
+ * messages are not compressed.
  *
- * Returns how many messages were put there. That is less than count if there was no room for the next one, or it cannot be
- * sent; a call that begins with it returns the error.
+ * Errors: as wsframe_connection_state().
  *
- * Errors: as wsframe_connection_send(), for the first of them. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
- *
- * connection is a live handle, lens points to count lengths, in to as many readable bytes as they sum up to.
+ * connection is a live handle, deflate a record that can be written.
  */
-ptrdiff_t wsframe_connection_send_many(struct wsframe_connection *connection,
-                                       uint32_t opcode,
-                                       const void *in,
-                                       const size_t *lens,
-                                       size_t count);
-
-/**
- * Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4). All pieces of a message have
- * its opcode; last is not 0 for the last one. Text may be cut anywhere. Pings and close may come between them. If both
- * ends have agreed to compress, the message is compressed unless its first piece has WSFRAME_SEND_PLAIN.
- *
- * Returns and errors as wsframe_connection_send(); WSFRAME_ERROR_STATE if the opcode is not that of the pieces before.
- *
- * As for wsframe_connection_send().
- */
-ptrdiff_t wsframe_connection_send_piece(struct wsframe_connection *connection,
-                                        uint32_t opcode,
-                                        const void *in,
-                                        size_t in_len,
-                                        uint32_t last);
-
-/**
- * Puts a ping with a payload of at most 125 bytes into the output.
- *
- * Returns how many bytes of output wait.
- *
- * Errors: WSFRAME_ERROR_STATE unless the connection is open, WSFRAME_ERROR_ARGUMENT if the payload is longer,
- * WSFRAME_ERROR_SPACE and WSFRAME_ERROR_IO as wsframe_connection_send().
- *
- * As for wsframe_connection_send().
- */
-ptrdiff_t wsframe_connection_ping(struct wsframe_connection *connection,
-                                  const void *in,
-                                  size_t in_len);
-
-/**
- * Puts a pong with a payload of at most 125 bytes into the output. Pings are answered without it, unless the config has
- * WSFRAME_CONFIG_MANUAL_PONG.
- *
- * Returns and errors as wsframe_connection_ping(), but a pong may be sent while the peer's close frame is awaited.
- *
- * As for wsframe_connection_send().
- */
-ptrdiff_t wsframe_connection_pong(struct wsframe_connection *connection,
-                                  const void *in,
-                                  size_t in_len);
-
-/**
- * Puts a close frame into the output (RFC 6455 section 7.1.2). Nothing more can be sent then; what still comes is received
- * until the peer's close frame. code is a close code that may be sent, or 1005 for a frame without one; reason is UTF-8 of
- * at most 123 bytes.
- *
- * Returns how many bytes of output wait.
- *
- * Errors: WSFRAME_ERROR_STATE unless the connection is open, WSFRAME_ERROR_ARGUMENT for another code, a longer reason, or
- * one that is not UTF-8.
- *
- * connection is a live handle, reason points to reason_len readable bytes.
- */
-ptrdiff_t wsframe_connection_close(struct wsframe_connection *connection,
-                                   uint32_t code,
-                                   const void *reason,
-                                   size_t reason_len);
+ptrdiff_t wsframe_connection_deflate(const struct wsframe_connection *connection,
+                                     struct wsframe_deflate *deflate);
 
 /**
  * Puts a client's request into the output (RFC 6455 section 4.1). host is the value of the Host field, target the path
- * and query, which begins with a slash.
+ * and query, which begins with a slash. WSFRAME_EVENT_OPEN tells that the server has accepted, WSFRAME_EVENT_ERROR that it
+ * has not.
  *
  * Returns how many bytes of output wait.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if one of them has anything but visible ASCII characters, or a #; WSFRAME_ERROR_STATE for a server or a
- * second request, WSFRAME_ERROR_IO if the system gives no random key.
+ * Errors: WSFRAME_ERROR_ARGUMENT if host is no name or address with a port, or target does not begin with a slash or has
+ * anything but visible ASCII characters, or a #; WSFRAME_ERROR_STATE for a server or a second request; WSFRAME_ERROR_MEMORY;
+ * WSFRAME_ERROR_IO if the system gives no random key.
  *
  * connection is a live handle, host and target have their lengths.
  */
@@ -785,7 +857,8 @@ ptrdiff_t wsframe_connection_request(struct wsframe_connection *connection,
  *
  * Errors: WSFRAME_ERROR_ARGUMENT if name is no token or value has a control character, so neither can smuggle in another
  * field, or if the field is one that the library writes itself: Host, Connection, Upgrade, Content-Length,
- * Transfer-Encoding, Sec-WebSocket-*. WSFRAME_ERROR_STATE if it is too late.
+ * Transfer-Encoding, Sec-WebSocket-*. WSFRAME_ERROR_STATE if it is too late; not if the connection is over.
+ * WSFRAME_ERROR_MEMORY.
  *
  * connection is a live handle, name and value have their lengths.
  */
@@ -796,53 +869,49 @@ ptrdiff_t wsframe_connection_add_field(struct wsframe_connection *connection,
                                        size_t value_len);
 
 /**
- * Does without permessage-deflate on this connection although its config has WSFRAME_CONFIG_DEFLATE: for some targets, or
- * some clients, after WSFRAME_EVENT_REQUEST and before wsframe_connection_accept(); for a client before
- * wsframe_connection_request().
- *
- * Returns 0.
- *
- * Errors: WSFRAME_ERROR_STATE if it is too late. WSFRAME_ERROR_ARGUMENT if connection is NULL.
- *
- * connection is a live handle.
- */
-ptrdiff_t wsframe_connection_decline_deflate(struct wsframe_connection *connection);
-
-/**
  * Lets in the client of a WSFRAME_EVENT_REQUEST. subprotocol is one that it offered; if subprotocol_len is 0, the
- * config's list decides.
+ * config's list decides. flags is 0, or WSFRAME_ACCEPT_WITHOUT_DEFLATE to do without permessage-deflate for this client
+ * although the config has it.
  *
- * Returns the number of events, as wsframe_connection_receive() does: WSFRAME_EVENT_OPEN, and what the client has sent
- * since.
+ * Writes to *batch, as wsframe_connection_receive() does: WSFRAME_EVENT_OPEN, and what the client has sent since.
  *
- * Errors: WSFRAME_ERROR_STATE if no request waits, WSFRAME_ERROR_ARGUMENT if the subprotocol was not offered.
+ * Returns the number of events; 0 if the connection is over meanwhile.
  *
- * connection is a live handle, subprotocol has its length.
+ * Errors: WSFRAME_ERROR_STATE if no request waits, WSFRAME_ERROR_ARGUMENT if the subprotocol was not offered or flags has an
+ * unknown bit; WSFRAME_ERROR_MEMORY. The request still waits then.
+ *
+ * connection is a live handle, subprotocol has its length, batch points to a record that can be written.
  */
 ptrdiff_t wsframe_connection_accept(struct wsframe_connection *connection,
                                     const void *subprotocol,
-                                    size_t subprotocol_len);
+                                    size_t subprotocol_len,
+                                    uint32_t flags,
+                                    struct wsframe_batch *batch);
 
 /**
  * Answers a WSFRAME_EVENT_REQUEST or WSFRAME_EVENT_HTTP with an HTTP status from 200 to 599, the fields that were added,
- * and a body. The connection is closed then.
+ * and a body: a page, or why the client is refused. A request with HEAD is told the length of the body only. The connection
+ * is closed then.
  *
- * Returns how many bytes of output wait.
+ * Returns how many bytes of output wait; 0 if the connection is over meanwhile.
  *
- * Errors: WSFRAME_ERROR_STATE if no request waits, WSFRAME_ERROR_ARGUMENT for another status.
+ * Errors: WSFRAME_ERROR_STATE if no request waits, WSFRAME_ERROR_ARGUMENT for another status, WSFRAME_ERROR_MEMORY.
  *
  * connection is a live handle, body has its length.
  */
-ptrdiff_t wsframe_connection_refuse(struct wsframe_connection *connection,
-                                    uint32_t status,
-                                    const void *body,
-                                    size_t body_len);
+ptrdiff_t wsframe_connection_respond(struct wsframe_connection *connection,
+                                     uint32_t status,
+                                     const void *body,
+                                     size_t body_len);
 
 /**
- * Writes to *target where the request target is, for instance /chat?room=1, and returns its length. There is one as long as
- * WSFRAME_EVENT_REQUEST, _HTTP or _OPEN is among the events of a server; else *target is NULL and 0 is returned.
+ * Writes to *target where the path and query of the request are, for instance /chat?room=1, and returns their length. A
+ * client that sent a whole address, as behind some proxies, is taken to mean the path in it. A server has them from
+ * WSFRAME_EVENT_REQUEST or _HTTP until the request is answered, and as long as the batch with WSFRAME_EVENT_OPEN lives; with
+ * WSFRAME_CONFIG_START_OPEN always, if the config had them. Else *target is NULL and 0 is returned.
  *
- * Errors: as wsframe_connection_data().
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL, WSFRAME_ERROR_STATE if the connection is dead or another call is
+ * running on it.
  *
  * connection is a live handle, target a pointer that can be written.
  */
@@ -851,10 +920,11 @@ ptrdiff_t wsframe_connection_target(const struct wsframe_connection *connection,
 
 /**
  * Writes to *value where the value of the first field called name is, whatever the case of its letters, and returns its
- * length. It is in the head of the request, or of the response for a client, as long as the event with it is there; else,
- * and if there is no such field, *value is NULL and 0 is returned.
+ * length. It is in the head of the request, or of the response for a client, and lives as long as
+ * wsframe_connection_target() says, for a client as long as the batch with WSFRAME_EVENT_OPEN or _ERROR; else, if there is
+ * no such field, or if it is empty, *value is NULL and 0 is returned.
  *
- * Errors: as wsframe_connection_data().
+ * Errors: as wsframe_connection_target().
  *
  * connection is a live handle, name has its length, value is a pointer that can be written.
  */
@@ -864,60 +934,211 @@ ptrdiff_t wsframe_connection_field(const struct wsframe_connection *connection,
                                    const void **value);
 
 /**
- * Writes to *subprotocol where the name of the subprotocol is that both ends speak, and returns its length; NULL and 0 if
- * they agreed on none. It lives as long as the connection.
+ * Writes to *field the name and the value of a field of that head by its number, the first has 0: to go through all of them,
+ * in their order and with those that stand there more than once.
  *
- * Errors: as wsframe_connection_data().
+ * Returns 1, or 0 if there are not so many; *field has no bytes then.
  *
- * connection is a live handle, subprotocol a pointer that can be written.
+ * Errors: as wsframe_connection_target().
+ *
+ * connection is a live handle, field points to a record that can be written.
  */
-ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
-                                         const void **subprotocol);
+ptrdiff_t wsframe_connection_field_at(const struct wsframe_connection *connection,
+                                      size_t number,
+                                      struct wsframe_field *field);
 
 /**
- * Writes to *deflate what both ends agreed on for compressed messages and returns 1; returns 0 and writes nothing if
- * messages are not compressed.
+ * Ends a turn of the loop, in one: says that the first sent bytes of the output have been written, and what time it is;
+ * writes to *output what is to be written to the peer now, and in how many milliseconds at the latest to call again. Call
+ * it until it returns 0 or the socket takes no more, and when the time is over that it has returned.
  *
- * Errors: as wsframe_connection_data().
+ * now_ms are milliseconds from any start that do not go back. When the peer has been silent for ping_interval_ms, a ping is
+ * put into the output; it is given up when it does not answer in time, counted from when the ping was written. Events and
+ * data that were lent are given back.
  *
- * connection is a live handle, deflate a record that can be written.
+ * output->wait_ms of 0 says that TCP is to be closed: all is said and written, or the peer had its time. close() alone
+ * could destroy what is on its way to the peer: shut down the sending side, read until the peer has closed its own, for a
+ * short time at most, and then close.
+ *
+ * After WSFRAME_EVENT_CLOSE or WSFRAME_EVENT_ERROR the output ends with the close frame that answers it: what answers the
+ * messages before that event is sent before this call.
+ *
+ * What is lent is in one place, and lives until the next call that sends on this connection, or frees it. A large prepared
+ * message is a place of its own: see wsframe_connection_parts() for one write of all. Hosts whose write takes all that it
+ * is given, such as asyncio's, pass SIZE_MAX (WSFRAME_ALL) for sent: then what is lent counts as written, needs no second
+ * call unless output->flags has WSFRAME_OUTPUT_MORE, and lives until the next call of this function in the same thread,
+ * on whatever connection.
+ *
+ * *output is always written; it has no bytes if the call fails.
+ *
+ * Returns how many bytes are to be written now.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if less than sent waits, or a pointer is NULL; WSFRAME_ERROR_STATE if the connection is
+ * dead or another call is running on it; with WSFRAME_ALL WSFRAME_ERROR_MEMORY.
+ *
+ * connection is a live handle, output points to a record that can be written.
  */
-ptrdiff_t wsframe_connection_deflate(const struct wsframe_connection *connection,
-                                     struct wsframe_deflate *deflate);
+ptrdiff_t wsframe_connection_output(struct wsframe_connection *connection,
+                                    size_t sent,
+                                    uint64_t now_ms,
+                                    struct wsframe_output *output);
 
 /**
- * Returns how far the connection has come: one of WSFRAME_STATE_*.
+ * Writes to the first of count records at parts where all the output is, in order, for one writev() of it: a wsframe_part is
+ * laid out as a struct iovec. Call it after wsframe_connection_output(), and tell the next one how much was written.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if it is NULL, WSFRAME_ERROR_STATE if it is dead.
+ * Returns how many records were written, 0 if nothing waits. There may be more output than count parts.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, or parts is and count is not 0; WSFRAME_ERROR_STATE if the connection is
+ * dead or another call is running on it.
+ *
+ * connection is a live handle, parts points to count records that can be written.
+ */
+ptrdiff_t wsframe_connection_parts(const struct wsframe_connection *connection,
+                                   struct wsframe_part *parts,
+                                   size_t count);
+
+/**
+ * Returns how many bytes of output wait to be written. A server that does not want to keep much for who does not read stops
+ * reading from that peer until it is 0, or small; and messages are taken until it is above the config's high_water_len.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, WSFRAME_ERROR_STATE if it is dead or another call is running on it.
  *
  * connection is a live handle.
  */
-ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
+ptrdiff_t wsframe_connection_waiting(const struct wsframe_connection *connection);
 
 /**
- * Returns a sentence for the log that says what the peer did wrong, to the exact cause; NULL if it did nothing. The string
- * is static.
+ * Takes in_len bytes that were read from the peer, in pieces of any size, and writes to *batch what happened: events, and
+ * their data. What is to be answered is in wsframe_connection_output().
  *
- * connection is a live handle.
+ * One call delivers no more than about 1 MiB beyond a single message, nor more than 4,094 events. If there is more, the
+ * batch has WSFRAME_BATCH_MORE: call again, with in_len 0 or with what was read since.
+ *
+ * *batch is always written, and has no events if the call fails or nothing has happened yet. Its events and data live
+ * until the next receive, accept, gone, output or free on this connection. Events have the order in which things happened;
+ * after WSFRAME_EVENT_REQUEST, _HTTP, _CLOSE and _ERROR there is none in the same batch.
+ *
+ * Returns the number of events.
+ *
+ * What the peer does wrong is not an error of this call: it is the last event, WSFRAME_EVENT_ERROR, after all that was
+ * valid before it. What comes after it or after WSFRAME_EVENT_CLOSE is ignored.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL, WSFRAME_ERROR_STATE if the connection is dead or another call is
+ * running on it, WSFRAME_ERROR_MEMORY: nothing was received then.
+ *
+ * connection is a live handle, in points to in_len readable bytes, batch to a record that can be written.
  */
-const char *wsframe_connection_error(const struct wsframe_connection *connection);
+ptrdiff_t wsframe_connection_receive(struct wsframe_connection *connection,
+                                     const void *in,
+                                     size_t in_len,
+                                     struct wsframe_batch *batch);
 
 /**
- * Tells the connection what time it is: now_ms are milliseconds from any start that do not go back. To be called at the
- * end of each turn of a loop, after the output was written, and when the time that was returned is over.
+ * As wsframe_connection_receive(), but in may be changed: payloads that lie whole in it are unmasked there, without a
+ * copy. Their events have WSFRAME_DATA_IN_PLACE, and their offsets count from in; the data of the others are those of the
+ * batch. For languages in which a buffer can be written to.
  *
- * It puts a ping into the output when the peer has been silent for long, and gives back the memory of events and data.
+ * Returns and errors as wsframe_connection_receive().
  *
- * Returns in how many milliseconds it wants to be called again, PTRDIFF_MAX if nothing is due; 0 says that TCP is to be
- * closed: all is said, or the peer had its time. close() alone could destroy what is on its way to the peer: shut down
- * the sending side, read until the peer has closed its own, for a short time at most, and then close.
- *
- * Errors: WSFRAME_ERROR_STATE if the connection is dead, WSFRAME_ERROR_IO as wsframe_connection_send().
- *
- * connection is a live handle.
+ * connection is a live handle, in points to in_len bytes that can be read and written, batch to a record that can be
+ * written.
  */
-ptrdiff_t wsframe_connection_tick(struct wsframe_connection *connection,
-                                  uint64_t now_ms);
+ptrdiff_t wsframe_connection_receive_in_place(struct wsframe_connection *connection,
+                                              void *in,
+                                              size_t in_len,
+                                              struct wsframe_batch *batch);
+
+/**
+ * Says that TCP has ended: the peer closed it, it broke, or the program gives it up. The batch has one last event,
+ * WSFRAME_EVENT_GONE, with the close code of the closing handshake if it was done, and else 1006; a second call has none.
+ * Nothing is received or sent after it, and all memory but the handle's own is given back, at the latest with the next call
+ * of wsframe_connection_output() or _free().
+ *
+ * Returns the number of events.
+ *
+ * Errors: as wsframe_connection_receive().
+ *
+ * connection is a live handle, batch points to a record that can be written.
+ */
+ptrdiff_t wsframe_connection_gone(struct wsframe_connection *connection,
+                                  struct wsframe_batch *batch);
+
+/**
+ * Puts a message into the output. opcode is WSFRAME_OPCODE_TEXT or _BINARY for a message, whose in_len bytes at in must
+ * be UTF-8 for text, or WSFRAME_OPCODE_PING or _PONG with at most 125 bytes. The kind of an event will do. Pings are
+ * answered without it, unless the config has WSFRAME_CONFIG_MANUAL_PONG.
+ *
+ * opcode | WSFRAME_OPCODE_MORE is a piece of a message, which becomes a frame of its own (RFC 6455 section 5.4). All pieces of
+ * a message have its opcode, and the last one no MORE. Text may be cut anywhere. Pings, pongs and close may come between
+ * them, other messages not.
+ *
+ * If both ends have agreed to compress, a message of at least the config's deflate_min_len is compressed if that makes it
+ * shorter, one in pieces always; opcode | WSFRAME_OPCODE_PLAIN or opcode | WSFRAME_OPCODE_COMPRESSED decides otherwise for
+ * this one, with its first piece. What goes to many connections is compressed once by wsframe_message_new().
+ *
+ * Returns how many bytes of output wait, at least 2. Returns 0 if the connection is over, whoever ended it, and nothing is
+ * sent any more. What answers messages that came together with the end can still be sent until
+ * wsframe_connection_output() is called, and a pong while the peer's close frame is awaited.
+ *
+ * Errors: WSFRAME_ERROR_SPACE if more output waits already than high_water_len: the peer does not take what it was sent. Send
+ * again when wsframe_connection_waiting() is less, or do without. WSFRAME_ERROR_STATE if the connection is not open yet, or
+ * while pieces of another message are not finished. WSFRAME_ERROR_ARGUMENT for another opcode, text that is not UTF-8, a
+ * ping or pong that is longer or has MORE, PLAIN or COMPRESSED, or a NULL pointer. WSFRAME_ERROR_MEMORY;
+ * WSFRAME_ERROR_IO if a client gets no random masking key from the system. Nothing is sent then.
+ *
+ * connection is a live handle, in points to in_len readable bytes, which may be data of an event, but not output.
+ */
+ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
+                                  uint32_t opcode,
+                                  const void *in,
+                                  size_t in_len);
+
+/**
+ * Puts count messages into the output, as wsframe_connection_send() does with each, for many small messages with one call.
+ * They stand one behind the other at in; lens are their count lengths. opcode is without WSFRAME_OPCODE_MORE.
+ *
+ * Returns how many messages were put there; 0 if the connection is over. That is less than count if more output waits than
+ * high_water_len, or the next message cannot be sent; a call that begins with it returns the error.
+ *
+ * Errors: as wsframe_connection_send(), for the first of them. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
+ *
+ * connection is a live handle, lens points to count lengths, in to as many readable bytes as they sum up to.
+ */
+ptrdiff_t wsframe_connection_send_many(struct wsframe_connection *connection,
+                                       uint32_t opcode,
+                                       const void *in,
+                                       const size_t *lens,
+                                       size_t count);
+
+/**
+ * Puts a prepared message into the output; compressed if it is, and if both ends of this connection have agreed to
+ * compress. A server does not copy what is long: connections share it until it is written, also after
+ * wsframe_message_free().
+ *
+ * Returns and errors as wsframe_connection_send().
+ *
+ * connection and message are live handles.
+ */
+ptrdiff_t wsframe_connection_send_message(struct wsframe_connection *connection,
+                                          const struct wsframe_message *message);
+
+/**
+ * Puts a close frame into the output (RFC 6455 section 7.1.2). Nothing more can be sent then; what still comes is received
+ * until the peer's close frame. code is a close code that may be sent, or 1005 for a frame without one; reason is UTF-8 of
+ * at most 123 bytes.
+ *
+ * Returns how many bytes of output wait; 0 if the connection is over already, or was closed before.
+ *
+ * Errors: WSFRAME_ERROR_STATE if the connection is not open yet; WSFRAME_ERROR_ARGUMENT for another code, a longer reason,
+ * or one that is not UTF-8; WSFRAME_ERROR_MEMORY and WSFRAME_ERROR_IO as wsframe_connection_send().
+ *
+ * connection is a live handle, reason points to reason_len readable bytes.
+ */
+ptrdiff_t wsframe_connection_close(struct wsframe_connection *connection,
+                                   uint32_t code,
+                                   const void *reason,
+                                   size_t reason_len);
 
 /**
  * Returns the version of the library that was loaded: major * 65536 + minor * 256 + patch.
@@ -933,6 +1154,13 @@ uint32_t wsframe_version(void);
  * WSFRAME_ERROR_* that it is unknown.
  */
 const char *wsframe_strerror(ptrdiff_t error);
+
+/**
+ * Returns an English sentence for the log that says why this thread's last call failed that returned less than 0, to the
+ * exact cause, where wsframe_strerror() only knows the kind. The string is static and ends with NUL; NULL if no call has
+ * failed in this thread.
+ */
+const char *wsframe_why(void);
 
 /**
  * Returns the close code that tells the peer of an error (RFC 6455 section 7.4.1): 1002, 1007, 1008 or 1009 for its own
@@ -980,23 +1208,14 @@ ptrdiff_t wsframe_header_build(const struct wsframe_header *header,
                                size_t out_cap);
 
 /**
- * Returns the length in bytes of a server's frame, which has no masking key: its header and payload_len bytes. It is
- * the out_cap that wsframe_frame_build() needs.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if such a frame would not fit into memory.
- */
-ptrdiff_t wsframe_frame_size(uint64_t payload_len);
-
-/**
  * Writes a server's frame, which has no masking key, to out (RFC 6455 section 5.2): its header, then the payload_len
  * bytes at payload.
  *
- * first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants that
- * is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20, in which two enums may not be combined, wants one of them cast to
- * uint32_t. A message in several frames starts with its opcode without FIN, goes on with WSFRAME_OPCODE_CONTINUATION and
- * ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
+ * first_byte is the first byte on the wire: 0x81 for a whole text message, or with the constants
+ * WSFRAME_OPCODE_FIN | WSFRAME_OPCODE_TEXT. A message in several frames starts with its opcode without FIN, goes on with
+ * WSFRAME_OPCODE_CONTINUATION and ends with WSFRAME_OPCODE_FIN | WSFRAME_OPCODE_CONTINUATION.
  *
- * Returns how many bytes were written, which is wsframe_frame_size(payload_len). For a client's frame, or to save the
+ * Returns how many bytes were written, at most payload_len + WSFRAME_FRAME_OVERHEAD. For a client's frame, or to save the
  * copy of a large payload, see wsframe_header_build().
  *
  * Errors: WSFRAME_ERROR_SPACE if out_cap is too small. WSFRAME_ERROR_ARGUMENT if first_byte is above 255 or has a reserved
@@ -1015,7 +1234,7 @@ ptrdiff_t wsframe_frame_build(uint32_t first_byte,
  * Writes a server's frame for each of count payloads, one behind the other, to out. As wsframe_frame_build(), but for many
  * small messages with one call. The payloads stand one behind the other at in; lens are their count lengths.
  *
- * Returns how many bytes were written, which is the sum of wsframe_frame_size() of each.
+ * Returns how many bytes were written, for each at most its length + WSFRAME_FRAME_OVERHEAD.
  *
  * Errors: as wsframe_frame_build().
  *
@@ -1036,7 +1255,7 @@ ptrdiff_t wsframe_frames_build(uint32_t first_byte,
  *
  * Returns 28, the length of the answer.
  *
- * Errors: WSFRAME_ERROR_HANDSHAKE unless key is the canonical base64 of 16 bytes: answer with HTTP status 400.
+ * Errors: WSFRAME_ERROR_HANDSHAKE unless key is the base64 of 16 bytes: answer with HTTP status 400.
  * WSFRAME_ERROR_SPACE if out_cap is below 28. WSFRAME_ERROR_ARGUMENT if key or out is NULL and its length is not 0.
  * WSFRAME_ERROR_INTERNAL as the seventh rule above says.
  *
@@ -1088,45 +1307,30 @@ ptrdiff_t wsframe_extensions_answer(const void *in,
                                     size_t out_cap);
 
 /**
- * Unmasks, or masks, which is the same act, the len bytes at data in place (RFC 6455 section 5.3).
+ * Unmasks, or masks, which is the same act, the len bytes at in and writes them to out (RFC 6455 section 5.3). out may be
+ * in itself, and is then unmasked in place; else it may not reach into it. The copy costs little more than unmasking in
+ * place: use it to move a payload out of a receive buffer.
  *
- * key points to the four bytes of the masking key. offset is the position of data in the payload, for a payload that is
- * worked on piece by piece: 0 for its start. Use wsframe_unmask_copy() if data must stay as it is.
- *
- * Returns len.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if key is NULL, data is NULL and len is not 0, or len is above PTRDIFF_MAX.
- *
- * data points to len bytes that can be read and written, key to four readable bytes.
- */
-ptrdiff_t wsframe_unmask(void *data,
-                         size_t len,
-                         const void *key,
-                         size_t offset);
-
-/**
- * Unmasks, or masks, the len bytes at in and writes them to the len bytes at out (RFC 6455 section 5.3). The copy costs
- * little more than wsframe_unmask(): use it to move a payload out of a receive buffer.
- *
- * key points to the four bytes of the masking key. offset is the position of in in the payload: 0 for its start.
+ * key points to the four bytes of the masking key. offset is the position of in in the payload, for a payload that is
+ * worked on piece by piece: 0 for its start.
  *
  * Returns len.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if key is NULL, in or out is NULL and len is not 0, in and out overlap, or len is above
- * PTRDIFF_MAX.
+ * Errors: WSFRAME_ERROR_ARGUMENT if key is NULL, in or out is NULL and len is not 0, in and out overlap without being the
+ * same, or len is above PTRDIFF_MAX.
  *
  * in points to len readable bytes, key to four, out to len bytes that can be written.
  */
-ptrdiff_t wsframe_unmask_copy(const void *in,
-                              size_t len,
-                              const void *key,
-                              size_t offset,
-                              void *out);
+ptrdiff_t wsframe_unmask(const void *in,
+                         size_t len,
+                         const void *key,
+                         size_t offset,
+                         void *out);
 
 /**
  * Prepares a message for many connections and writes its handle to *message: checks it, and compresses it if the config has
- * WSFRAME_CONFIG_DEFLATE, without a context, which every receiver understands. opcode and in are those of
- * wsframe_connection_send(); config is that of the connections it is meant for, and may be NULL for the defaults.
+ * WSFRAME_CONFIG_DEFLATE, without a context, which every receiver understands. opcode, without
+ * WSFRAME_OPCODE_MORE, and in are those of a message for wsframe_connection_send(); config is that of the connections it is meant for, and may be NULL for the defaults.
  *
  * The handle lives until wsframe_message_free(); in is copied.
  *
@@ -1149,19 +1353,6 @@ ptrdiff_t wsframe_message_new(uint32_t opcode,
  * message is NULL or came from wsframe_message_new() and was not freed.
  */
 void wsframe_message_free(struct wsframe_message *message);
-
-/**
- * Puts a prepared message into the output; compressed if it is, and if both ends of this connection have agreed to
- * compress.
- *
- * Returns how many bytes of output wait.
- *
- * Errors: as wsframe_connection_send().
- *
- * connection and message are live handles.
- */
-ptrdiff_t wsframe_connection_send_message(struct wsframe_connection *connection,
-                                          const struct wsframe_message *message);
 
 /**
  * Checks that the len bytes at in are UTF-8, as the text of a message must be (RFC 6455 section 8.1).

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 use crate::error::Error;
-use crate::frame::MAX_CONTROL_PAYLOAD_LEN;
+use crate::frame::{ControlPayload, MAX_CONTROL_PAYLOAD_LEN};
 use crate::utf8;
 
+/// The lowest close code there is: lower numbers are HTTP statuses.
+pub(crate) const FIRST_CODE: u16 = 1000;
 /// Stands for a close frame without a code. It is never sent (RFC 6455 section 7.4.1).
 pub const NO_STATUS: u16 = 1005;
 /// Stands for a connection that ended without a close frame. It is never sent (RFC 6455 section 7.4.1).
@@ -65,9 +67,9 @@ impl<'a> Close<'a> {
     /// # Errors
     ///
     /// [`Error::SendInvalidCloseCode`], [`Error::SendLongCloseReason`] or [`Error::SendInvalidUtf8`].
-    pub fn build(&self) -> Result<Vec<u8>, Error> {
+    pub fn build(&self) -> Result<ControlPayload, Error> {
         if self.code == NO_STATUS && self.reason.is_empty() {
-            return Ok(Vec::new());
+            return Ok(ControlPayload::new(&[]));
         }
         if !may_be_sent(self.code) {
             return Err(Error::SendInvalidCloseCode);
@@ -75,11 +77,11 @@ impl<'a> Close<'a> {
         if utf8::check(self.reason) != Ok(self.reason.len()) {
             return Err(Error::SendInvalidUtf8);
         }
-        let payload = [&self.code.to_be_bytes(), self.reason].concat();
-        if payload.len() as u64 > MAX_CONTROL_PAYLOAD_LEN {
+        let code = self.code.to_be_bytes();
+        if code.len().saturating_add(self.reason.len()) as u64 > MAX_CONTROL_PAYLOAD_LEN {
             return Err(Error::SendLongCloseReason);
         }
-        Ok(payload)
+        Ok(ControlPayload::new(&[&code, self.reason]))
     }
 }
 
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_sent() {
-        let build = |code, reason| Close { code, reason }.build();
+        let build = |code, reason| Close { code, reason }.build().map(|payload| payload.bytes().to_vec());
         assert_eq!(build(NO_STATUS, b""), Ok(vec![]));
         assert_eq!(build(NO_STATUS, b"why"), Err(Error::SendInvalidCloseCode));
         assert_eq!(build(1000, &[b'a'; 123]).map(|payload| payload.len()), Ok(125));

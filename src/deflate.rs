@@ -1,6 +1,6 @@
 //! permessage-deflate: what both ends agreed on, and the compression of messages (RFC 7692).
 //!
-//! Between messages neither direction has a compression state of its own, only its [`History`]: the last bytes of its
+//! Between messages neither direction has a compression state of its own, only its history: the last bytes of its
 //! messages, as far back as the next one may refer. What compresses and inflates is shared by all connections of a
 //! thread and is given the history when a message comes, which costs less than a page of memory to copy and saves a
 //! connection the hundreds of kilobytes that a compressor takes.
@@ -11,9 +11,26 @@ mod compress;
 mod decompress;
 mod history;
 
+use crate::error::Error;
 pub(crate) use compress::Compressor;
 pub(crate) use decompress::Decompressor;
 use history::History;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Drops what a thread keeps for connections it does not have.
+pub(crate) fn clear_pools() {
+    compress::clear_pool();
+    decompress::clear_pool();
+}
+
+/// What zlib makes, if there is memory for it. It panics when there is none, so it is asked for before; and if somebody
+/// else takes it between, the panic ends here.
+fn made<T>(len: usize, make: impl FnOnce() -> T) -> Result<T, Error> {
+    let mut probe: Vec<u8> = Vec::new();
+    probe.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
+    drop(std::hint::black_box(probe));
+    catch_unwind(AssertUnwindSafe(make)).map_err(|_| Error::OutOfMemory)
+}
 
 /// The four bytes that end every message and are not sent (RFC 7692 section 7.2.1): the length of an empty block.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
@@ -70,7 +87,6 @@ impl Direction {
 #[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
-    use crate::error::Error;
     use proptest::prelude::*;
 
     const TAKEOVER: Direction = Direction { takeover: true, window_bits: 9 };

@@ -15,11 +15,13 @@ pub enum ErrorCode {
     /// An argument cannot be right: NULL with a length, a length or flag out of range, buffers that overlap, a frame
     /// that RFC 6455 does not allow to be sent. Nothing was done.
     Argument = -1,
-    /// The handle cannot do this now: it failed before, or is closed.
+    /// The handle cannot do this now, for instance send before the connection is open. It is well, unless a defect was
+    /// caught on it (-5). Nothing was done.
     State = -2,
-    /// The output buffer is too small. Nothing was written; call again with a larger one.
+    /// There is no room: the output buffer is too small, or more output waits than the config's high_water_len. Nothing was
+    /// done; call again with a larger buffer, or when the peer has taken some.
     Space = -3,
-    /// Memory could not be allocated.
+    /// Memory could not be allocated. Nothing was done.
     Memory = -4,
     /// A defect in the library, kept from harming the process. Please report it.
     Internal = -5,
@@ -35,10 +37,12 @@ pub enum ErrorCode {
     TooBig = -35,
     /// The peer did what this endpoint does not want. Close with 1008.
     Policy = -36,
+    /// The peer had its time: for the opening handshake, to answer a ping, or to answer a close frame.
+    Timeout = -37,
 }
 
 impl ErrorCode {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Argument,
         Self::State,
         Self::Space,
@@ -50,6 +54,7 @@ impl ErrorCode {
         Self::Utf8,
         Self::TooBig,
         Self::Policy,
+        Self::Timeout,
     ];
 
     /// The code whose number is `number`, if there is one.
@@ -63,7 +68,7 @@ impl ErrorCode {
     #[must_use]
     pub const fn close_code(self) -> u16 {
         match self {
-            Self::Argument | Self::State | Self::Space | Self::Io | Self::Handshake => 0,
+            Self::Argument | Self::State | Self::Space | Self::Io | Self::Handshake | Self::Timeout => 0,
             Self::Protocol => 1002,
             Self::Utf8 => 1007,
             Self::Policy => 1008,
@@ -77,8 +82,8 @@ impl ErrorCode {
     pub const fn sentence(self) -> &'static CStr {
         match self {
             Self::Argument => c"an argument is NULL, out of range, overlapping, or asks for a frame that RFC 6455 forbids",
-            Self::State => c"the handle failed or was closed before and takes no more calls",
-            Self::Space => c"the output buffer is too small",
+            Self::State => c"the handle cannot do this now",
+            Self::Space => c"there is no room: the output buffer is too small, or too much output waits already",
             Self::Memory => c"out of memory",
             Self::Internal => c"a defect in libwsframe was caught; please report it",
             Self::Io => c"the operating system refused; see errno",
@@ -89,6 +94,7 @@ impl ErrorCode {
             Self::Utf8 => c"the text is not UTF-8 (RFC 6455 section 8.1)",
             Self::TooBig => c"the peer sent more than the limits allow",
             Self::Policy => c"the peer broke this endpoint's policy",
+            Self::Timeout => c"the peer did not answer in time",
         }
     }
 }
@@ -138,29 +144,48 @@ macro_rules! failures {
 
 failures! {
     // The call was wrong.
-    NullPointer             Argument  "a pointer is NULL although its length is not 0"
+    NullPointer             Argument  "a pointer is NULL although its length is not 0, or a handle or a record is NULL"
     LengthOutOfRange        Argument  "a length is above the largest that an object in memory can have"
+    SentTooMuch             Argument  "more is said to be sent than output waits"
     BuffersOverlap          Argument  "the input and the output overlap"
     UnknownBits             Argument  "a bit is set in the first byte, the flags or a reserved field that has no meaning"
+    UnknownRole             Argument  "the role is neither WSFRAME_ROLE_SERVER nor WSFRAME_ROLE_CLIENT"
     LengthsDiffer           Argument  "the output is not as long as the input"
     BuildReservedOpcode     Argument  "the opcode is reserved (RFC 6455 section 5.2)"
     BuildFragmentedControl  Argument  "a control frame must have the FIN bit (RFC 6455 section 5.5)"
     BuildOversizedControl   Argument  "a control frame carries at most 125 bytes (RFC 6455 section 5.5)"
     BuildOversizedPayload   Argument  "a payload is at most 2^63-1 bytes long (RFC 6455 section 5.2)"
-    SendNotData             Argument  "a message is text or binary (RFC 6455 section 5.6)"
+    SendNotData             Argument  "what is sent is a text or binary message, a ping or a pong; a prepared one is text or binary (RFC 6455 section 5.6)"
+    SendUnknownBits         Argument  "beside the opcode only MORE and one of PLAIN and COMPRESSED may be set, and none with a ping or pong"
     SendInvalidUtf8         Argument  "the text to send is not UTF-8 (RFC 6455 section 8.1)"
-    SendInvalidCloseCode    Argument  "the close code may not be sent (RFC 6455 section 7.4)"
+    SendInvalidCloseCode    Argument  "the close code may not be sent: only 1000 to 1003, 1007 to 1014, 3000 to 4999, and 1005 for none (RFC 6455 section 7.4)"
     SendLongCloseReason     Argument  "a close reason has at most 123 bytes (RFC 6455 section 5.5)"
-    InvalidField            Argument  "the field name is no token, the value has a control character, or the handshake writes the field itself"
-    InvalidRequest          Argument  "the host or the request target cannot stand in a request (RFC 6455 section 4.1)"
-    InvalidStatus           Argument  "a request is refused with an HTTP status from 200 to 599"
+    InvalidField            Argument  "the field name is no token, the value has a control character, or the library writes this field itself"
+    InvalidHost             Argument  "the host is empty, or has anything but a name or address and a port in it (RFC 6455 section 4.1)"
+    InvalidTarget           Argument  "the request target does not begin with a slash, or has a space, a # or a control character in it (RFC 6455 section 4.1)"
+    InvalidStatus           Argument  "the HTTP status of a response is from 200 to 599"
     InvalidSubprotocol      Argument  "the subprotocol was not offered by the client (RFC 6455 section 4.2.2)"
-    InvalidConfig           Argument  "the config has a wrong struct_size, an unknown flag or a list that is not made of tokens"
-    WrongState              State     "the connection is not in the state for this call"
+    ConfigSize              Argument  "struct_size of the config is not sizeof(wsframe_config), or fields are set that this version does not know"
+    ConfigFlag              Argument  "the config has an unknown flag"
+    ConfigText              Argument  "a text of the config is not UTF-8, or a list has nothing but commas and white space in it"
+    ConfigSubprotocol       Argument  "a subprotocol of the config is no token (RFC 6455 section 4.1)"
+    ConfigOrigin            Argument  "an origin of the config is none that a browser sends: it is scheme://host or scheme://host:port in lower case, without a default port, a path or a slash at its end (RFC 6454 section 6.2)"
+    ConfigHeadFields        Argument  "max_head_fields of the config is above 1000"
+    ConfigDeflateLevel      Argument  "deflate_level of the config is not from 1 to 9"
+    ConfigWindowBits        Argument  "server_max_window_bits and client_max_window_bits of the config are from 9 to 15"
+    ConfigExtensions        Argument  "the extensions of the config do not fit the rest of it"
+    NotOpenYet              State     "the connection is not open yet: its opening handshake is not done"
+    NothingAsked            State     "no request waits for an answer"
+    NotAServer              State     "only a server answers requests"
+    NotAClient              State     "only a client sends a request"
+    RequestedBefore         State     "the request was sent before"
+    TooLateForField         State     "the request or the response was written before; a field can be added no more"
+    AsksConfig              State     "a config with WSFRAME_CONFIG_ASK leaves the answer to the application, which is asked on a connection only"
+    DeadHandle              State     "a defect was caught on this connection before, and it takes no more calls"
     ConcurrentCall          State     "another call on the same connection is still running"
-    MessageNotFinished      State     "a message that is sent in pieces has not been finished"
+    MessageNotFinished      State     "a message that is sent in pieces has not been finished, and this is no piece of it"
     OutputTooSmall          Space     "the output buffer is too small"
-    OutputFull              Space     "more output is waiting than the limit allows; write it before sending more"
+    OutputFull              Space     "more output waits than high_water_len of the config; send again when the peer has taken some"
     OutOfMemory             Memory    "memory could not be allocated"
     Panicked                Internal  "a defect in libwsframe was caught; please report it"
     CompressionFailed       Internal  "zlib refused to compress, which it has no reason to; please report it"
@@ -169,15 +194,17 @@ failures! {
     // The peer was wrong, before the connection was open.
     InvalidKey              Handshake "the Sec-WebSocket-Key is not the base64 of 16 bytes (RFC 6455 section 4.2.1)"
     MalformedHead           Handshake "this is not an HTTP/1.1 head (RFC 9112)"
+    Http10                  Handshake "this is HTTP/1.0, and WebSocket needs HTTP/1.1: a proxy in front of this server may have to be told so, as nginx by proxy_http_version 1.1 (RFC 6455 section 4.1)"
+    TooMuchEarly            Handshake "the client sent more than 64 KiB before its request was answered"
     HeadTooLarge            Handshake "the head is longer, or has more fields, than the limits allow"
     MethodNotGet            Handshake "the method of the request is not GET (RFC 6455 section 4.1)"
     UnexpectedBody          Handshake "the request has a body (RFC 6455 section 4.1)"
-    InvalidHost             Handshake "the request does not have exactly one Host (RFC 6455 section 4.2.1)"
+    NoHost                  Handshake "the request does not have exactly one Host (RFC 6455 section 4.2.1)"
     NotAnUpgrade            Handshake "the request does not ask for an upgrade to websocket (RFC 6455 section 4.2.1)"
     NotConnectionUpgrade    Handshake "the field Connection does not list Upgrade (RFC 6455 section 4.2.1)"
     UnsupportedVersion      Handshake "the Sec-WebSocket-Version is not 13 (RFC 6455 section 4.4)"
     OriginRefused           Handshake "the Origin is not in the list of those that are allowed (RFC 6455 section 10.2)"
-    NotSwitching            Handshake "the status of the response is not 101 (RFC 6455 section 4.1)"
+    NotSwitching            Handshake "the server refused: the status of the response is not 101 (RFC 6455 section 4.1)"
     ResponseNotUpgrade      Handshake "the response does not upgrade to websocket (RFC 6455 section 4.1)"
     InvalidAccept           Handshake "the Sec-WebSocket-Accept does not answer the key (RFC 6455 section 4.1)"
     UnofferedSubprotocol    Handshake "the response has a subprotocol that was not offered (RFC 6455 section 4.1)"
@@ -202,6 +229,10 @@ failures! {
     InvalidUtf8             Utf8      "the text is not UTF-8 (RFC 6455 section 8.1)"
     MessageTooBig           TooBig    "the peer sent a message or a frame that is longer than the limits allow"
     TooManyFragments        TooBig    "the peer sent a message in more frames, or DEFLATE streams, than the limits allow"
+    InflatedTooBig          TooBig    "the peer sent a compressed message that is longer, inflated, than the limits allow"
+    HandshakeTimedOut       Timeout   "the opening handshake was not done in time"
+    PingUnanswered          Timeout   "the peer was silent for long and did not answer a ping"
+    CloseUnanswered         Timeout   "the peer did not answer a close frame, or did not take what was written, in time"
     TooMuchForNothing       TooBig    "the peer sent a compressed message that is much longer than what comes out of it"
 }
 
@@ -246,6 +277,7 @@ mod tests {
             (ErrorCode::Utf8, -34, 1007),
             (ErrorCode::TooBig, -35, 1009),
             (ErrorCode::Policy, -36, 1008),
+            (ErrorCode::Timeout, -37, 0),
         ];
         assert_eq!(pinned.map(|(code, ..)| code), ErrorCode::ALL);
         for (code, number, close_code) in pinned {
@@ -257,7 +289,7 @@ mod tests {
 
     #[test]
     fn other_numbers_are_no_code() {
-        for number in [isize::MIN, -37, -31, -7, 0, 1, isize::MAX] {
+        for number in [isize::MIN, -38, -31, -7, 0, 1, isize::MAX] {
             assert_eq!(ErrorCode::from_number(number), None);
         }
     }

@@ -16,13 +16,22 @@ mod message;
 mod records;
 mod utf8;
 
-pub use connection::*;
-pub use error::{wsframe_close_code, wsframe_strerror, wsframe_version};
-pub use frame::{
-    wsframe_frame_build, wsframe_frame_size, wsframe_frames_build, wsframe_header_build, wsframe_header_parse,
+pub use connection::{
+    wsframe_connection, wsframe_connection_accept, wsframe_connection_add_field, wsframe_connection_close,
+    wsframe_connection_deflate, wsframe_connection_error, wsframe_connection_field, wsframe_connection_field_at,
+    wsframe_connection_free, wsframe_connection_gone, wsframe_connection_new, wsframe_connection_output,
+    wsframe_connection_parts, wsframe_connection_receive, wsframe_connection_receive_in_place,
+    wsframe_connection_request, wsframe_connection_respond, wsframe_connection_send, wsframe_connection_send_many,
+    wsframe_connection_send_message, wsframe_connection_state, wsframe_connection_subprotocol,
+    wsframe_connection_target, wsframe_connection_waiting,
 };
+pub use error::{wsframe_close_code, wsframe_strerror, wsframe_version, wsframe_why};
+pub use frame::{wsframe_frame_build, wsframe_frames_build, wsframe_header_build, wsframe_header_parse};
 pub use handshake::{wsframe_accept_key, wsframe_extensions_answer, wsframe_handshake_answer};
-pub use mask::{wsframe_unmask, wsframe_unmask_copy};
-pub use message::{wsframe_connection_send_message, wsframe_message, wsframe_message_free, wsframe_message_new};
-pub use records::{HeaderFlag, SendFlag, wsframe_config, wsframe_deflate, wsframe_header};
+pub use mask::wsframe_unmask;
+pub use message::{wsframe_message, wsframe_message_free, wsframe_message_new};
+pub use records::{
+    AcceptFlag, AnyOpcode, BatchFlag, HeaderFlag, OutputFlag, wsframe_batch, wsframe_config, wsframe_deflate,
+    wsframe_field, wsframe_header, wsframe_output, wsframe_part,
+};
 pub use utf8::wsframe_utf8_check;

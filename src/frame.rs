@@ -29,6 +29,8 @@ const MAX_PAYLOAD_LEN: u64 = u64::MAX >> 1;
 pub const MAX_CONTROL_PAYLOAD_LEN: u64 = 125;
 /// The longest header: two bytes, a 64-bit length and the masking key.
 pub const MAX_HEADER_LEN: usize = 14;
+/// By how much a frame of a server, which has no masking key, is longer than its payload at most.
+pub const MAX_OVERHEAD_LEN: usize = 10;
 
 /// What a frame is for (RFC 6455 section 11.8).
 #[repr(C)]
@@ -244,13 +246,34 @@ fn put<const N: usize>(out: &mut [u8], bytes: [u8; N]) -> &mut [u8] {
     }
 }
 
-/// The length in bytes of a server's frame, header and payload, or `None` if no such frame fits into memory.
-#[must_use]
-#[inline]
-pub fn size(payload_len: u64) -> Option<usize> {
-    let header = Header { payload_len, ..Header::with_first_byte(FIN, Opcode::Binary) };
-    let len = usize::try_from(payload_len).ok()?.checked_add(header.encoded_len())?;
-    isize::try_from(len).is_ok().then_some(len)
+/// The most a control frame carries, for a place in memory.
+const CONTROL_PAYLOAD_CAP: usize = 125;
+const _: () = assert!(CONTROL_PAYLOAD_CAP as u64 == MAX_CONTROL_PAYLOAD_LEN);
+
+/// The payload of a control frame, in a place of its own (RFC 6455 section 5.5).
+#[derive(Clone, Copy, Debug)]
+pub struct ControlPayload {
+    bytes: [u8; CONTROL_PAYLOAD_CAP],
+    len: usize,
+}
+
+impl ControlPayload {
+    /// The parts one behind the other, as far as a control frame can have them.
+    #[must_use]
+    pub fn new(parts: &[&[u8]]) -> Self {
+        let mut payload = Self { bytes: [0; CONTROL_PAYLOAD_CAP], len: 0 };
+        for (place, &byte) in payload.bytes.iter_mut().zip(parts.iter().copied().flatten()) {
+            *place = byte;
+            payload.len = payload.len.saturating_add(1);
+        }
+        payload
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// Writes a server's frame, which has no masking key, to the start of `out` and returns its length.

@@ -8,13 +8,14 @@ mod request;
 mod response;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest as _, Sha1};
 
 use crate::error::Error;
 
 pub use extensions::{accept_offer, check_response, offer, read_own_response};
-pub use head::{Fields, HeadReader, is_field_name, is_field_value};
+pub use head::{Fields, HeadReader, fields_of, is_field_name, is_field_value, lower_version, target_of};
 pub use request::{Request, write_request};
 pub use response::{Extra, Response, write_acceptance, write_refusal, write_response};
 
@@ -28,16 +29,20 @@ pub const NONCE_LEN: usize = 16;
 /// What is appended to the key before hashing (RFC 6455 section 1.3). Its letters are upper case.
 const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// Reads what RFC 6455 itself shows as a key in section 4.1: a last character of which bits are set that mean nothing.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 /// Computes the Sec-WebSocket-Accept value that answers a Sec-WebSocket-Key (RFC 6455 section 4.2.2).
 ///
 /// `key` is the field's value without the white space around it.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidKey`] unless `key` is the canonical base64 of 16 bytes.
+/// [`Error::InvalidKey`] unless `key` is the base64 of 16 bytes.
 pub fn accept_key(key: &[u8]) -> Result<[u8; ACCEPT_KEY_LEN], Error> {
     let mut nonce = [0; NONCE_LEN];
-    if STANDARD.decode_slice(key, &mut nonce) != Ok(NONCE_LEN) {
+    if LENIENT.decode_slice(key, &mut nonce) != Ok(NONCE_LEN) {
         return Err(Error::InvalidKey);
     }
     let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
@@ -67,16 +72,21 @@ mod tests {
         assert_eq!(accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), Ok(*b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     }
 
+    /// RFC 6455 section 4.1, item 7: bits of the last character are set that belong to no byte.
+    #[test]
+    fn answers_the_other_key_of_the_rfc() {
+        assert!(accept_key(b"AQIDBAUGBwgJCgsMDQ4PEC==").is_ok());
+    }
+
     #[test]
     fn refuses_what_is_not_the_base64_of_16_bytes() {
-        let cases: [(&str, &[u8]); 10] = [
+        let cases: [(&str, &[u8]); 9] = [
             ("empty", b""),
             ("15 bytes", b"AAAAAAAAAAAAAAAAAAAA"),
             ("17 bytes", b"AAAAAAAAAAAAAAAAAAAAAAA="),
             ("18 bytes", b"AAAAAAAAAAAAAAAAAAAAAAAA"),
             ("no padding", b"dGhlIHNhbXBsZSBub25jZQ"),
             ("half the padding", b"dGhlIHNhbXBsZSBub25jZQ="),
-            ("bits in the padding", b"dGhlIHNhbXBsZSBub25jZR=="),
             ("the alphabet of URLs", b"_-__________________-w=="),
             ("white space", b" dGhlIHNhbXBsZSBub25jZQ=="),
             ("a NUL byte", b"dGhlIHNhbXBsZSBub25jZQ\0="),

@@ -46,8 +46,13 @@ pub mod deflate;
 pub mod error;
 #[allow(unsafe_code)]
 pub mod ffi;
+#[allow(unsafe_code)]
+mod fork;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+mod memory;
 mod pool;
+#[allow(unsafe_code)]
+mod shared;
 pub mod utf8;

@@ -2,35 +2,40 @@
 
 #![forbid(unsafe_code)]
 
-use super::Compress;
+use super::{Compress, Role};
 use crate::deflate::{MAX_WINDOW_BITS, MIN_COMPRESSION_WINDOW_BITS, Parameters};
 use crate::error::Error;
 use crate::handshake::{self, is_field_name};
 
-/// What an application can choose; the default is strict, and right for most.
+/// What an application can choose; the default is strict, and right for most. What each field means says
+/// [`crate::ffi::wsframe_config`], which has the same.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Subprotocols: a server answers with the first of them that the client offers, a client offers them all.
+    /// Subprotocols that a server prefers, or a client offers.
     pub subprotocols: Vec<String>,
     /// The Origins a server accepts; every request, with or without one, if there are none.
     pub origins: Vec<String>,
-    /// With [`ConfigFlag::StartOpen`] and [`ConfigFlag::Deflate`]: the Sec-WebSocket-Extensions of the response, if it had
-    /// one.
+    /// With [`ConfigFlag::StartOpen`]: the Sec-WebSocket-Extensions of the response.
     pub extensions: Option<String>,
+    /// With [`ConfigFlag::StartOpen`]: the subprotocol that was agreed on.
+    pub subprotocol: Option<String>,
+    /// With [`ConfigFlag::StartOpen`]: the target of the request.
+    pub target: Option<String>,
     /// Numbers and switches, which an open connection keeps.
     pub settings: Settings,
 }
 
-/// The part of a [`Config`] that an open connection keeps.
+/// The part of a [`Config`] that an open connection keeps. See [`crate::ffi::wsframe_config`].
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The longest message, in bytes.
     pub max_message_len: u64,
     /// The longest frame of a message, in bytes of payload.
     pub max_frame_len: u64,
-    /// How many bytes of output may wait, headers included; 0 stands for twice `max_message_len`, so that the answer to the
-    /// longest message always finds room.
-    pub max_output_len: u64,
+    /// The longest message that came compressed, in bytes of what comes out.
+    pub max_inflated_len: u64,
+    /// With more output than this waiting no message is taken.
+    pub high_water_len: u64,
     /// The most frames of one message.
     pub max_fragments: u32,
     /// The longest head of a request or response, in bytes.
@@ -39,31 +44,38 @@ pub struct Settings {
     pub max_head_fields: u32,
     /// How long the opening handshake may take, in milliseconds.
     pub handshake_timeout_ms: u32,
-    /// How long the peer may take to answer a close frame, in milliseconds.
+    /// How long the peer may take for the closing handshake, in milliseconds.
     pub close_timeout_ms: u32,
-    /// After how long a silence a ping is sent, and after how long without any answer the peer is given up, in
-    /// milliseconds.
+    /// After how long a silence a ping is sent, and then how long the peer may be silent still, in milliseconds.
     pub ping_interval_ms: u32,
     /// [`ConfigFlag`].
     pub flags: u32,
-    /// With [`ConfigFlag::Deflate`], the shortest message that is compressed unasked, in bytes; 0 stands for 64, or 256
-    /// for messages that are compressed on their own: below, the bytes that it saves are not worth the time.
+    /// The shortest message that is compressed unasked, in bytes; 0 stands for 64, or 256 without a context.
     pub deflate_min_len: u32,
-    /// How hard to compress: 1, the fastest, to 9, the smallest.
+    /// How hard to compress: 1 to 9.
     pub deflate_level: u8,
-    /// How far back a server's messages may refer, as a power of two: 9 to 15. That many bytes a connection keeps.
+    /// How far back a server's messages may refer, as a power of two: 9 to 15. 0 stands for 12, or for a client for what
+    /// the server likes.
     pub server_max_window_bits: u8,
-    /// The same for a client's messages.
+    /// The same for a client's messages; 0 stands for 12.
     pub client_max_window_bits: u8,
 }
+
+/// Stands for no limit of time, in a config and in [`super::Output::wait_ms`].
+pub const NEVER: u32 = u32::MAX;
+
+/// Below this it is not worth the time to compress: with a context, and without.
+const MIN_DEFLATE_LEN: [u32; 2] = [64, 256];
+/// What a connection keeps for each direction is so many bytes, as a power of two.
+const DEFAULT_WINDOW_BITS: u8 = 12;
 
 /// Bits of a config's flags. Each of the last four lets a peer break one rule.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigFlag {
-    /// A server that accepts or refuses each request itself: a request becomes a REQUEST event, which waits for
-    /// wsframe_connection_accept() or wsframe_connection_refuse(), and plain HTTP an HTTP event, which waits for
-    /// wsframe_connection_refuse(). Without it the library answers.
+    /// A server that answers each request itself: a request becomes WSFRAME_EVENT_REQUEST, which waits for
+    /// wsframe_connection_accept() or wsframe_connection_respond(), and plain HTTP WSFRAME_EVENT_HTTP, which waits for
+    /// wsframe_connection_respond(). Without it the library answers.
     Ask = 0x01,
     /// Messages are delivered in pieces as they arrive, text cut between characters, instead of whole.
     Pieces = 0x02,
@@ -88,7 +100,24 @@ pub enum ConfigFlag {
     AcceptAnyCloseCode = 0x800,
 }
 
-const KNOWN_FLAGS: u32 = 0xF7F;
+/// All of them.
+const KNOWN_FLAGS: u32 = {
+    use ConfigFlag::{
+        AcceptAnyCloseCode, AcceptAnyMask, AcceptLongLengths, Ask, ClientNoContextTakeover, Deflate, ManualPong,
+        Pieces, ServerNoContextTakeover, SkipUtf8, StartOpen,
+    };
+    Ask as u32
+        | Pieces as u32
+        | ManualPong as u32
+        | StartOpen as u32
+        | Deflate as u32
+        | ServerNoContextTakeover as u32
+        | ClientNoContextTakeover as u32
+        | AcceptAnyMask as u32
+        | AcceptLongLengths as u32
+        | SkipUtf8 as u32
+        | AcceptAnyCloseCode as u32
+};
 /// A head is read with a table of as many places as it may have fields.
 const MAX_HEAD_FIELDS: u32 = 1000;
 
@@ -97,7 +126,8 @@ impl Default for Settings {
         Self {
             max_message_len: 16 << 20,
             max_frame_len: 16 << 20,
-            max_output_len: 0,
+            max_inflated_len: 1 << 20,
+            high_water_len: 1 << 20,
             max_fragments: 65_536,
             max_head_len: 16 << 10,
             max_head_fields: 100,
@@ -107,8 +137,8 @@ impl Default for Settings {
             flags: 0,
             deflate_min_len: 0,
             deflate_level: 6,
-            server_max_window_bits: 12,
-            client_max_window_bits: 12,
+            server_max_window_bits: 0,
+            client_max_window_bits: 0,
         }
     }
 }
@@ -118,24 +148,47 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::MalformedExtensions`] or [`Error::InvalidConfig`].
+    /// [`Error::MalformedExtensions`], [`Error::OutOfMemory`], or that the config is wrong.
     pub fn answer_extensions(&self, offers: &[u8]) -> Result<Option<String>, Error> {
         self.check()?;
-        let Some(wanted) = self.settings.deflate() else { return Ok(None) };
+        let Some(wanted) = self.settings.for_role(Role::Server).deflate() else { return Ok(None) };
         Ok(handshake::accept_offer([offers].into_iter(), wanted)?.map(|(_, answer)| answer))
     }
 
     /// Checks what the types cannot say.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let are_tokens = self.subprotocols.iter().all(|name| is_field_name(name.as_bytes()));
-        let are_known = self.settings.flags & !KNOWN_FLAGS == 0;
         let settings = &self.settings;
         let are_windows = [settings.server_max_window_bits, settings.client_max_window_bits]
             .iter()
-            .all(|bits| (MIN_COMPRESSION_WINDOW_BITS..=MAX_WINDOW_BITS).contains(bits));
-        let fits = settings.max_head_fields <= MAX_HEAD_FIELDS && (1..=9).contains(&settings.deflate_level);
-        if are_tokens && are_known && are_windows && fits { Ok(()) } else { Err(Error::InvalidConfig) }
+            .all(|bits| *bits == 0 || (MIN_COMPRESSION_WINDOW_BITS..=MAX_WINDOW_BITS).contains(bits));
+        let mut names = self.subprotocols.iter().chain(&self.subprotocol);
+        match () {
+            () if !names.all(|name| is_field_name(name.as_bytes())) => Err(Error::ConfigSubprotocol),
+            () if !self.origins.iter().all(|origin| is_origin(origin)) => Err(Error::ConfigOrigin),
+            () if settings.flags & !KNOWN_FLAGS != 0 => Err(Error::ConfigFlag),
+            () if settings.max_head_fields > MAX_HEAD_FIELDS => Err(Error::ConfigHeadFields),
+            () if !(1..=9).contains(&settings.deflate_level) => Err(Error::ConfigDeflateLevel),
+            () if !are_windows => Err(Error::ConfigWindowBits),
+            () => Ok(()),
+        }
     }
+}
+
+/// Whether a browser may send this as an Origin (RFC 6454 section 6.2): else nobody would ever get in.
+fn is_origin(origin: &str) -> bool {
+    if origin == "null" {
+        return true;
+    }
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let is_of = |c: char| c.is_ascii_graphic() && !c.is_ascii_uppercase() && !"/?#@*\\".contains(c);
+    let default_port = match scheme {
+        "http" | "ws" => Some(":80"),
+        "https" | "wss" => Some(":443"),
+        _ => None,
+    };
+    let has_default_port = default_port.is_some_and(|port| authority.ends_with(port));
+    let are_there = !scheme.is_empty() && (!authority.is_empty() || scheme == "file");
+    are_there && scheme.chars().chain(authority.chars()).all(is_of) && !has_default_port
 }
 
 impl Settings {
@@ -148,15 +201,30 @@ impl Settings {
 
     /// Whether a whole message of this length is to be compressed, with a context or on its own.
     pub(super) const fn compresses(&self, compress: Compress, len: usize, takeover: bool) -> bool {
+        let [with_context, alone] = MIN_DEFLATE_LEN;
         let min_len = match self.deflate_min_len {
-            0 if takeover => 64,
-            0 => 256,
+            0 if takeover => with_context,
+            0 => alone,
             min_len => min_len,
         };
         match compress {
             Compress::IfShorter => len as u64 >= min_len as u64,
             Compress::Never => false,
             Compress::Always => true,
+        }
+    }
+
+    /// With what 0 stands for in one of the roles.
+    #[must_use]
+    pub(super) fn for_role(self, role: Role) -> Self {
+        let or = |bits: u8, default| if bits == 0 { default } else { bits };
+        // A client that asked for a window would be refused by the many servers that answer every offer alike.
+        let of_server = if role == Role::Server { DEFAULT_WINDOW_BITS } else { MAX_WINDOW_BITS };
+        Self {
+            server_max_window_bits: or(self.server_max_window_bits, of_server),
+            client_max_window_bits: or(self.client_max_window_bits, DEFAULT_WINDOW_BITS),
+            max_inflated_len: self.max_inflated_len.min(self.max_message_len),
+            ..self
         }
     }
 
@@ -169,5 +237,45 @@ impl Settings {
             server_max_window_bits: self.server_max_window_bits,
             client_max_window_bits: self.client_max_window_bits,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_one_that_a_browser_sends() {
+        for origin in [
+            "http://example.com",
+            "https://example.com:8443",
+            "http://example.com:443",
+            "http://[::1]:8080",
+            "null",
+            "file://",
+            "chrome-extension://abcdef",
+            "https://xn--bcher-kva.example",
+        ] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for origin in [
+            "*",
+            "",
+            "example.com",
+            "https://Example.com",
+            "HTTPS://example.com",
+            "https://example.com/",
+            "https://example.com:443",
+            "http://example.com:80",
+            "wss://example.com:443",
+            "https://example.com/path",
+            "https://*.example.com",
+            "https://",
+            "://example.com",
+            "https://a b",
+            "https://user@example.com",
+        ] {
+            assert!(!is_origin(origin), "{origin}");
+        }
     }
 }

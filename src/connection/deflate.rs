@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Buffers, Connection, Role, State, append};
+use super::{Connection, Role, buffers};
 use crate::deflate::{Compressor, Decompressor, Direction};
 use crate::error::Error;
 use crate::frame::{FIN, Opcode, RSV1};
+use crate::memory::Boxed;
 
 /// What both directions need to remember between messages.
 #[derive(Debug, Default)]
@@ -50,20 +51,19 @@ impl Connection {
         call: impl FnOnce(&mut Decompressor, u32, &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let Self { contexts, buffers, reader, settings, .. } = self;
-        let buffers = Buffers::of(buffers);
+        let buffers = buffers::of(buffers)?;
         let mut sink = |inflated: &[u8]| {
-            let room = usize::try_from(settings.max_message_len.saturating_sub(reader.message_len));
+            let room = usize::try_from(settings.max_inflated_len.saturating_sub(reader.message_len));
             // What is behind the limit is not looked at, so that it makes no difference how the bytes are cut.
             let within = inflated.get(..room.unwrap_or(usize::MAX)).unwrap_or(inflated);
             reader.message_len = reader.message_len.saturating_add(within.len() as u64);
-            append(&mut buffers.data, within)?;
-            buffers.message.end = buffers.data.len();
+            buffers.grow_inflated(within)?;
             if let Some(text) = reader.checked_text(settings) {
                 text.push(within)?;
             }
-            if within.len() < inflated.len() { Err(Error::MessageTooBig) } else { Ok(()) }
+            if within.len() < inflated.len() { Err(Error::InflatedTooBig) } else { Ok(()) }
         };
-        call(&mut contexts.get_or_insert_default().decompressor, settings.max_fragments, &mut sink)
+        call(&mut of(contexts)?.decompressor, settings.max_fragments, &mut sink)
     }
 
     /// Puts a message, or a piece of one, into the output compressed; a whole one only if that is shorter, unless it
@@ -77,16 +77,16 @@ impl Connection {
         only_if_shorter: bool,
     ) -> Result<bool, Error> {
         let level = self.settings.deflate_level;
-        let compressed = self.compressor().compress(direction, level, piece, last)?;
+        let compressed = self.compressor()?.compress(direction, level, piece, last)?;
         if only_if_shorter && compressed.bytes().len() >= piece.len() {
             compressed.discard();
             return Ok(false);
         }
         let rsv1 = if opcode == Opcode::Continuation { 0 } else { RSV1 };
         let fin = if last { FIN } else { 0 };
-        match self.put_limited_frame(fin | rsv1, opcode, compressed.bytes()) {
+        match self.put_frame(fin | rsv1, opcode, compressed.bytes()) {
             Ok(()) => {
-                self.compressor().keep(compressed, direction, piece, last);
+                self.compressor()?.keep(compressed, direction, piece, last);
                 Ok(true)
             }
             Err(error) => {
@@ -96,13 +96,21 @@ impl Connection {
         }
     }
 
-    pub(super) fn compressor(&mut self) -> &mut Compressor {
-        &mut self.contexts.get_or_insert_default().compressor
+    pub(super) fn compressor(&mut self) -> Result<&mut Compressor, Error> {
+        Ok(&mut of(&mut self.contexts)?.compressor)
     }
 
     /// Gives back the memory of contexts that have nothing to remember, or nothing to remember it for.
     pub(super) fn release_contexts(&mut self) {
-        let is_over = matches!(self.state, State::Closed | State::Failed) && self.farewell.is_none();
+        let is_over = self.is_over();
         self.contexts.take_if(|contexts| is_over || contexts.is_empty());
     }
+}
+
+/// The contexts in `slot`, which has them from now on.
+fn of(slot: &mut Option<Boxed<Contexts>>) -> Result<&mut Contexts, Error> {
+    if slot.is_none() {
+        *slot = Some(Boxed::new(Contexts::default())?);
+    }
+    slot.as_deref_mut().ok_or(Error::OutOfMemory)
 }

@@ -5,9 +5,10 @@
 use std::cell::RefCell;
 
 use crate::error::Error;
+use crate::fork::process_number;
 
-/// How many random bytes are fetched at a time: one call of the operating system for 64 keys.
-const FETCHED: usize = 256;
+/// How many random bytes are fetched at a time: one call of the operating system for 256 keys.
+const FETCHED: usize = 1 << 10;
 
 /// Random bytes that no frame has used.
 struct Unused {
@@ -15,7 +16,7 @@ struct Unused {
     /// Where the unused ones begin.
     at: usize,
     /// The process that fetched them: after a fork the child must not use them again.
-    process: u32,
+    process: u64,
 }
 
 thread_local! {
@@ -30,7 +31,7 @@ thread_local! {
 /// [`Error::NoRandomness`].
 pub(super) fn random<const N: usize>() -> Result<[u8; N], Error> {
     UNUSED.with_borrow_mut(|unused| {
-        let process = std::process::id();
+        let process = process_number(unused.process);
         let left = unused.bytes.get(unused.at..).unwrap_or_default();
         if unused.process != process || left.len() < N {
             getrandom::fill(&mut unused.bytes).map_err(|_| Error::NoRandomness)?;

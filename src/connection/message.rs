@@ -2,15 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Compress, Config, ConfigFlag, Connection};
+use super::output::LENT_LEN;
+use super::{Compress, Config, ConfigFlag, Connection, Role};
 use crate::deflate::{Compressor, Direction};
 use crate::error::Error;
 use crate::frame::{FIN, Opcode, RSV1};
+use crate::memory::copied;
+use crate::shared::Shared;
 use crate::utf8;
 
-/// A message that is checked and compressed once, and may then be sent on many connections, also from several threads.
+/// A message that is checked and compressed once, and may then be sent on many connections, also from several threads. What
+/// is long is not copied there: they share it until it is written.
 #[derive(Debug)]
-pub struct Message {
+pub struct Message(Shared<Prepared>);
+
+/// What the connections share.
+#[derive(Debug)]
+pub(super) struct Prepared {
     opcode: Opcode,
     payload: Vec<u8>,
     /// If that is shorter.
@@ -21,17 +29,17 @@ pub struct Message {
 
 impl Message {
     /// Prepares a message, text or binary, for connections with this config. Without [`ConfigFlag::Deflate`] it is not
-    /// compressed, and else as [`Connection::send_compressed`] would.
+    /// compressed, and else as [`Connection::send_as`] would.
     ///
     /// # Errors
     ///
-    /// [`Error::SendNotData`], [`Error::SendInvalidUtf8`], [`Error::InvalidConfig`] or [`Error::OutOfMemory`].
+    /// [`Error::SendNotData`], [`Error::SendInvalidUtf8`], that the config is wrong, or [`Error::OutOfMemory`].
     pub fn new(opcode: Opcode, payload: &[u8], compress: Compress, config: &Config) -> Result<Self, Error> {
         config.check()?;
-        let settings = &config.settings;
+        let settings = &config.settings.for_role(Role::Server);
         check(opcode, payload, settings.has(ConfigFlag::SkipUtf8))?;
         let window_bits = settings.server_max_window_bits.min(settings.client_max_window_bits);
-        let mut message = Self { opcode, payload: copied(payload)?, compressed: None, window_bits };
+        let mut message = Prepared { opcode, payload: copied(payload)?, compressed: None, window_bits };
         if settings.has(ConfigFlag::Deflate) && settings.compresses(compress, payload.len(), false) {
             let direction = Direction { takeover: false, window_bits };
             let compressed = Compressor::default().compress(direction, settings.deflate_level, payload, true)?;
@@ -40,39 +48,50 @@ impl Message {
             }
             compressed.discard();
         }
-        Ok(message)
+        Ok(Self(Shared::new(message)?))
+    }
+}
+
+impl Prepared {
+    /// One of the two payloads.
+    pub(super) fn payload(&self, is_compressed: bool) -> &[u8] {
+        self.compressed.as_ref().filter(|_| is_compressed).unwrap_or(&self.payload)
     }
 
-    /// The payload that the other end understands, without a context.
-    fn compressed_for(&self, direction: Option<Direction>) -> Option<(Direction, &[u8])> {
-        let (direction, compressed) = (direction?, self.compressed.as_deref()?);
+    /// Whether the other end understands the compressed payload.
+    fn is_understood(&self, direction: Direction) -> bool {
         let is_in_window = self.payload.len() <= 1 << direction.window_bits;
-        (is_in_window || self.window_bits <= direction.window_bits).then_some((direction, compressed))
+        self.compressed.is_some() && (is_in_window || self.window_bits <= direction.window_bits)
     }
 }
 
 impl Connection {
-    /// Puts a prepared message into the output, compressed if it is and both ends agreed on it.
+    /// Puts a prepared message into the output, compressed if it is and both ends agreed on it. Returns as
+    /// [`Connection::send`].
     ///
     /// # Errors
     ///
-    /// [`Error::MessageNotFinished`], [`Error::OutputFull`], or [`Error::WrongState`] unless the connection is open.
-    pub fn send_message(&mut self, message: &Message) -> Result<(), Error> {
-        self.check_whole()?;
-        let Some((direction, compressed)) = message.compressed_for(self.outgoing()) else {
-            return self.put_limited_frame(FIN, message.opcode, &message.payload);
-        };
-        self.put_limited_frame(FIN | RSV1, message.opcode, compressed)?;
-        self.compressor().keep_foreign(direction, &message.payload);
-        Ok(())
+    /// [`Error::MessageNotFinished`], [`Error::OutputFull`], [`Error::NotOpenYet`], [`Error::OutOfMemory`] or
+    /// [`Error::NoRandomness`].
+    pub fn send_message(&mut self, message: &Message) -> Result<usize, Error> {
+        if !self.can_send_whole()? {
+            return Ok(0);
+        }
+        let prepared = &message.0;
+        let direction = self.outgoing().filter(|direction| prepared.is_understood(*direction));
+        let bits = if direction.is_some() { FIN | RSV1 } else { FIN };
+        let payload = prepared.payload(direction.is_some());
+        // A client has a masking key of its own for each connection.
+        if self.role == Role::Server && payload.len() >= LENT_LEN {
+            self.put_lent(bits, prepared.opcode, prepared.clone(), direction.is_some())?;
+        } else {
+            self.put_frame(bits, prepared.opcode, payload)?;
+        }
+        if let Some(direction) = direction {
+            self.compressor()?.keep_foreign(direction, &prepared.payload);
+        }
+        Ok(self.waiting())
     }
-}
-
-fn copied(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len()).map_err(|_| Error::OutOfMemory)?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
 }
 
 /// Checks what is to be sent as a whole message.

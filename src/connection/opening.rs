@@ -2,15 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+use super::buffers;
 use super::mask_keys::random;
-use super::{Config, ConfigFlag, Connection, Event, EventKind, Role, State, append};
+use super::{Config, ConfigFlag, Connection, Event, EventKind, Role, State};
 use crate::deflate::Parameters;
 use crate::error::Error;
 use crate::handshake::{
-    self, Extra, HeadReader, KEY_LEN, Request, Response, write_acceptance, write_refusal, write_request, write_response,
+    self, Extra, HeadReader, KEY_LEN, Request, Response, lower_version, write_acceptance, write_refusal, write_request,
+    write_response,
 };
+use crate::memory::{append, collected, copied_text};
 
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+/// How many bytes of frames may come before the application has answered the request.
+const MAX_EARLY_LEN: usize = 64 << 10;
 
 /// What is needed only until the connection is open.
 #[derive(Debug, Default)]
@@ -21,83 +26,99 @@ pub(super) struct Opening {
     extra: Extra,
     reader: HeadReader,
     /// The head as far as it has been received.
-    head: Vec<u8>,
+    pub(super) head: Vec<u8>,
     is_complete: bool,
-    /// Frames that came before the application had answered the request.
-    early: Vec<u8>,
+    /// How long the interim responses before it were.
+    interim_len: usize,
+    /// What came behind the head: frames that wait for the application's answer to the request, or the content of the
+    /// response that refused a client.
+    pub(super) early: Vec<u8>,
     /// The key that a client has sent.
     key: Option<[u8; KEY_LEN]>,
 }
 
 impl Opening {
-    pub(super) fn new(config: &Config) -> Self {
-        Self { subprotocols: config.subprotocols.clone(), origins: config.origins.clone(), ..Self::default() }
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let copied = |list: &[String]| collected(list.iter().map(|name| copied_text(name).map(String::from)));
+        Ok(Self { subprotocols: copied(&config.subprotocols)?, origins: copied(&config.origins)?, ..Self::default() })
     }
 
-    /// The head, if all of it has come.
-    pub(super) fn into_head(self) -> Vec<u8> {
-        if self.is_complete { self.head } else { Vec::new() }
+    /// What a client was answered, if all of the head has come.
+    pub(super) fn answered(self) -> Self {
+        if self.is_complete { self } else { Self::default() }
     }
 
-    pub(super) fn write_refusal(&self, error: Error, out: &mut Vec<u8>) {
-        write_refusal(error, &self.extra, out);
+    pub(super) fn write_refusal(&self, error: Error, out: &mut Vec<u8>) -> Result<(), Error> {
+        write_refusal(error, &self.extra, out)
     }
 }
 
+/// What is to be done without although the config has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Without {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// permessage-deflate.
+    Deflate,
+}
+
 impl Connection {
-    /// Adds a field to the request of a client or the response of a server, before either is written.
+    /// Adds a field to the request of a client or the response of a server, before either is written. To a connection that
+    /// is over nothing is added.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidField`], or [`Error::WrongState`] if it is too late.
+    /// [`Error::InvalidField`], [`Error::TooLateForField`] or [`Error::OutOfMemory`].
     pub fn add_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
-        let opening = self.opening.as_mut().filter(|opening| opening.key.is_none()).ok_or(Error::WrongState)?;
+        if self.is_over() {
+            return Ok(());
+        }
+        let opening = self.opening.as_mut().filter(|opening| opening.key.is_none()).ok_or(Error::TooLateForField)?;
         opening.extra.add(name, value)
     }
 
-    /// Does without permessage-deflate although the config has it: a server for the client whose request it is about to
-    /// answer, a client that has not asked yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongState`] if it is too late.
-    pub fn decline_deflate(&mut self) -> Result<(), Error> {
-        self.opening.as_ref().filter(|opening| opening.key.is_none()).ok_or(Error::WrongState)?;
-        self.settings.flags &= !(ConfigFlag::Deflate as u32);
-        Ok(())
-    }
-
     /// Puts a client's request into the output (RFC 6455 section 4.1). `host` is the value of the Host field, `target`
-    /// the path and query.
+    /// the path and query. Returns how many bytes of output wait; 0 if the connection is over.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`], [`Error::NoRandomness`], or [`Error::WrongState`] for a server or a second request.
-    pub fn request(&mut self, host: &[u8], target: &[u8]) -> Result<(), Error> {
-        let opening = self.opening.as_mut().filter(|opening| opening.key.is_none()).ok_or(Error::WrongState)?;
+    /// [`Error::InvalidHost`], [`Error::InvalidTarget`], [`Error::NotAClient`], [`Error::RequestedBefore`],
+    /// [`Error::NoRandomness`] or [`Error::OutOfMemory`].
+    pub fn request(&mut self, host: &[u8], target: &[u8]) -> Result<usize, Error> {
         if self.role != Role::Client {
-            return Err(Error::WrongState);
+            return Err(Error::NotAClient);
         }
+        if self.is_over() {
+            return Ok(0);
+        }
+        let opening = self.opening.as_mut().filter(|opening| opening.key.is_none()).ok_or(Error::RequestedBefore)?;
         let key = handshake::key(random()?);
-        let mut request = Vec::new();
-        let offer = self.settings.deflate().map(handshake::offer);
-        write_request(host, target, &key, &opening.subprotocols, offer.as_deref(), &opening.extra, &mut request)?;
+        let offer = self.settings.deflate().map(handshake::offer).transpose()?;
+        let out = buffers::of(&mut self.buffers)?.output.bytes();
+        write_request(host, target, &key, &opening.subprotocols, offer.as_deref(), &opening.extra, out)?;
         opening.key = Some(key);
-        self.buffers().output.extend(request);
-        Ok(())
+        Ok(self.waiting())
     }
 
     /// Lets in the client of a [`EventKind::Request`] event. `subprotocol` is one that it offered; without one, the
-    /// config's list decides. What the client has sent since becomes events, after [`EventKind::Open`].
+    /// config's list decides. What the client has sent since becomes events, after [`EventKind::Open`]. If the connection is
+    /// over meanwhile there are none.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidSubprotocol`], or [`Error::WrongState`] if no request waits.
-    pub fn accept(&mut self, subprotocol: Option<&str>) -> Result<(), Error> {
-        if self.state != State::Asked {
-            return Err(Error::WrongState);
+    /// [`Error::InvalidSubprotocol`], [`Error::NothingAsked`], [`Error::NotAServer`] or [`Error::OutOfMemory`]; the request
+    /// still waits then.
+    pub fn accept(&mut self, subprotocol: Option<&str>, without: Without) -> Result<(), Error> {
+        if self.is_over() {
+            return self.begin_receiving(0).map(|_| ());
         }
-        let opening = self.opening.take().ok_or(Error::WrongState)?;
+        self.check_asked()?;
+        self.begin_receiving(0)?;
+        let opening = self.opening.take().ok_or(Error::NothingAsked)?;
+        if without == Without::Deflate {
+            self.settings.flags &= !(ConfigFlag::Deflate as u32);
+        }
         if let Err(error) = self.accept_head(&opening, subprotocol) {
             self.opening = Some(opening);
             return Err(error);
@@ -107,38 +128,62 @@ impl Connection {
     }
 
     /// Answers a [`EventKind::Request`] or [`EventKind::Http`] event with an HTTP status from 200 to 599, the fields that
-    /// were added, and a body. The connection is then closed.
+    /// were added, and a body, of which a request with HEAD is told the length only. The connection is then closed. Returns
+    /// how many bytes of output wait; 0 if the connection is over meanwhile.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidStatus`], or [`Error::WrongState`] if no request waits.
-    pub fn refuse(&mut self, status: u16, body: &[u8]) -> Result<(), Error> {
-        if self.state != State::Asked {
-            return Err(Error::WrongState);
-        }
+    /// [`Error::InvalidStatus`], [`Error::NothingAsked`], [`Error::NotAServer`] or [`Error::OutOfMemory`].
+    pub fn respond(&mut self, status: u16, body: &[u8]) -> Result<usize, Error> {
         if !(200..=599).contains(&status) {
             return Err(Error::InvalidStatus);
         }
-        let opening = self.opening.take().ok_or(Error::WrongState)?;
-        write_response(status, &opening.extra, body, &mut self.buffers().output);
+        if self.is_over() {
+            return Ok(0);
+        }
+        self.check_asked()?;
+        let opening = self.opening.as_ref().ok_or(Error::NothingAsked)?;
+        let is_for_head = opening.head.starts_with(b"HEAD ");
+        let output = &mut buffers::of(&mut self.buffers)?.output;
+        write_response(status, &opening.extra, body, is_for_head, output.bytes())?;
+        self.opening = None;
         self.state = State::Closed;
-        Ok(())
+        Ok(self.waiting())
     }
 
-    /// The target of the request whose event is among [`Connection::events`].
+    /// Whether nothing more is received or sent but what waits already.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed | State::Failed) && self.farewell.is_none()
+    }
+
+    fn check_asked(&self) -> Result<(), Error> {
+        match self.role {
+            Role::Client => Err(Error::NotAServer),
+            Role::Server if self.state != State::Asked => Err(Error::NothingAsked),
+            Role::Server => Ok(()),
+        }
+    }
+
+    /// The target of the request, as a path and query: while it waits for an answer, and as long as its event is among
+    /// [`Connection::events`]; or for good, if the config had it.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
-        Request::parse(self.head()?, self.max_fields()).ok().map(|request| request.target)
+        match self.head() {
+            Some(head) if self.role == Role::Server => handshake::target_of(head),
+            _ => self.agreed.as_ref()?.target.as_deref(),
+        }
     }
 
-    /// The first field of this name in the head whose event is among [`Connection::events`].
+    /// The names and values of the fields in the head of the request, or of the response for a client, in order; as long as
+    /// [`Connection::target`] says.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.head().into_iter().flat_map(handshake::fields_of)
+    }
+
+    /// The value of the first field of this name, whatever its letters' case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        let head = self.head()?;
-        match self.role {
-            Role::Server => Request::parse(head, self.max_fields()).ok()?.fields.all(name).next(),
-            Role::Client => Response::parse(head, self.max_fields()).ok()?.fields.all(name).next(),
-        }
+        self.fields().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     fn max_fields(&self) -> usize {
@@ -146,8 +191,11 @@ impl Connection {
     }
 
     fn head(&self) -> Option<&[u8]> {
+        if let Some(opening) = self.opening.as_ref().filter(|_| self.state == State::Asked) {
+            return Some(&opening.head);
+        }
         let kinds = [EventKind::Request, EventKind::Http, EventKind::Open, EventKind::Error];
-        let is_head = |event: &&Event| event.length > 0 && kinds.iter().any(|&kind| event.is(kind));
+        let is_head = |event: &&Event| event.len > 0 && kinds.iter().any(|&kind| event.is(kind));
         self.events().iter().find(is_head).map(|event| event.data(self.data()))
     }
 
@@ -156,39 +204,40 @@ impl Connection {
         let Some(mut opening) = self.opening.take() else { return Ok(input) };
         let result = self.read_head(&mut opening, input);
         // Kept for a refusal, too, which writes its fields.
-        if !matches!(self.state, State::Open) {
+        if self.state != State::Open || result.is_err() {
             self.opening = Some(opening);
         }
         result
     }
 
     fn read_head<'a>(&mut self, opening: &mut Opening, input: &'a [u8]) -> Result<&'a [u8], Error> {
-        if self.state == State::Asked {
-            return self.keep_early(opening, input);
+        let mut input = input;
+        while self.state == State::Connecting {
+            let max_len = usize::try_from(self.settings.max_head_len).unwrap_or(usize::MAX);
+            let room = max_len.saturating_sub(opening.head.len()).saturating_sub(opening.interim_len);
+            // What is behind the limit is not looked at, so that it makes no difference how the bytes are cut.
+            let within = input.get(..room).unwrap_or(input);
+            let Some(end) = opening.reader.push(within)? else {
+                append(&mut opening.head, within)?;
+                return if within.len() < input.len() { Err(Error::HeadTooLarge) } else { Ok(&[]) };
+            };
+            let (head, rest) = input.split_at_checked(end).unwrap_or((input, &[]));
+            append(&mut opening.head, head)?;
+            lower_version(&mut opening.head);
+            opening.is_complete = true;
+            input = rest;
+            match self.role {
+                Role::Server => self.judge_request(opening)?,
+                Role::Client => self.judge_response(opening, rest)?,
+            }
         }
-        let max_len = usize::try_from(self.settings.max_head_len).unwrap_or(usize::MAX);
-        let room = max_len.saturating_sub(opening.head.len());
-        // What is behind the limit is not looked at, so that it makes no difference how the bytes are cut.
-        let within = input.get(..room).unwrap_or(input);
-        let Some(end) = opening.reader.push(within)? else {
-            append(&mut opening.head, within)?;
-            return if within.len() < input.len() { Err(Error::HeadTooLarge) } else { Ok(&[]) };
-        };
-        let (head, rest) = input.split_at_checked(end).unwrap_or((input, &[]));
-        append(&mut opening.head, head)?;
-        opening.is_complete = true;
-        match self.role {
-            Role::Server => self.judge_request(opening)?,
-            Role::Client => self.judge_response(opening)?,
-        }
-        if self.state == State::Asked { self.keep_early(opening, rest) } else { Ok(rest) }
+        if self.state == State::Asked { self.keep_early(opening, input) } else { Ok(input) }
     }
 
-    /// Keeps frames that came before the application has answered; no more than a head may be long.
+    /// Keeps frames that came before the application has answered.
     fn keep_early<'a>(&mut self, opening: &mut Opening, input: &[u8]) -> Result<&'a [u8], Error> {
-        let max_len = usize::try_from(self.settings.max_head_len).unwrap_or(usize::MAX);
-        if opening.early.len().saturating_add(input.len()) > max_len {
-            return Err(Error::HeadTooLarge);
+        if opening.early.len().saturating_add(input.len()) > MAX_EARLY_LEN {
+            return Err(Error::TooMuchEarly);
         }
         append(&mut opening.early, input)?;
         Ok(&[])
@@ -198,28 +247,35 @@ impl Connection {
         let request = Request::parse(&opening.head, self.max_fields())?;
         let asks = self.settings.has(ConfigFlag::Ask);
         if asks && !request.asks_for_upgrade() {
+            self.put_head_event(EventKind::Http, &opening.head, &[])?;
             self.state = State::Asked;
-            self.put_head_event(EventKind::Http, &opening.head);
             return Ok(());
         }
         let key = request.check(&opening.origins)?;
         if asks {
             // What would be refused is not asked about.
             self.negotiate(&request)?;
+            self.put_head_event(EventKind::Request, &opening.head, &[])?;
             self.state = State::Asked;
-            self.put_head_event(EventKind::Request, &opening.head);
             return Ok(());
         }
-        self.accept_request(&request, key, opening, None)?;
-        self.put_head_event(EventKind::Open, &opening.head);
-        Ok(())
+        self.put_head_event(EventKind::Open, &opening.head, &[])?;
+        let accepted = self.accept_request(&request, key, opening, None);
+        if accepted.is_err() {
+            // It is not open.
+            buffers::of(&mut self.buffers)?.drop_delivered();
+        }
+        accepted
     }
 
     /// Accepts the request whose head is kept.
     fn accept_head(&mut self, opening: &Opening, subprotocol: Option<&str>) -> Result<(), Error> {
         let request = Request::parse(&opening.head, self.max_fields())?;
         // A plain HTTP request has no key, and cannot be accepted.
-        let key = request.check(&opening.origins).map_err(|_| Error::WrongState)?;
+        let key = match request.check(&opening.origins) {
+            Err(error) if error != Error::OutOfMemory => return Err(Error::NothingAsked),
+            key => key?,
+        };
         self.accept_request(&request, key, opening, subprotocol)
     }
 
@@ -237,9 +293,10 @@ impl Connection {
             None => request.choose_subprotocol(&opening.subprotocols),
         };
         let (deflate, extensions) = self.negotiate(request)?.unzip();
-        write_acceptance(key, subprotocol, extensions.as_deref(), &opening.extra, &mut self.buffers().output)?;
+        self.agree(subprotocol.map(copied_text).transpose()?, None)?;
+        let out = buffers::of(&mut self.buffers)?.output.bytes();
+        write_acceptance(key, subprotocol, extensions.as_deref(), &opening.extra, out)?;
         self.deflate = deflate;
-        self.subprotocol = subprotocol.map(Box::from);
         self.state = State::Open;
         Ok(())
     }
@@ -250,23 +307,36 @@ impl Connection {
         handshake::accept_offer(request.fields.all(EXTENSIONS), wanted)
     }
 
-    fn judge_response(&mut self, opening: &mut Opening) -> Result<(), Error> {
+    fn judge_response(&mut self, opening: &mut Opening, rest: &[u8]) -> Result<(), Error> {
         let response = Response::parse(&opening.head, self.max_fields())?;
+        if response.is_interim() && opening.key.is_some() {
+            opening.interim_len = opening.interim_len.saturating_add(opening.head.len());
+            opening.head.clear();
+            opening.is_complete = false;
+            return Ok(());
+        }
         // Whoever answers before it was asked does not know the key.
         let key = opening.key.ok_or(Error::InvalidAccept)?;
-        response.check(&key, &opening.subprotocols)?;
-        self.deflate = handshake::check_response(response.fields.all(EXTENSIONS), self.settings.deflate())?;
-        self.subprotocol = response.fields.list("Sec-WebSocket-Protocol").next().map(Box::from);
+        if let Err(error) = response.check(&key, &opening.subprotocols) {
+            self.close_code = response.status;
+            append(&mut opening.early, rest.get(..MAX_EARLY_LEN).unwrap_or(rest))?;
+            return Err(error);
+        }
+        let deflate = handshake::check_response(response.fields.all(EXTENSIONS), self.settings.deflate())?;
+        let subprotocol = response.fields.list("Sec-WebSocket-Protocol").next();
+        self.agree(subprotocol.map(copied_text).transpose()?, None)?;
+        self.put_head_event(EventKind::Open, &opening.head, &[])?;
+        self.deflate = deflate;
         self.state = State::Open;
-        self.put_head_event(EventKind::Open, &opening.head);
         Ok(())
     }
 
-    pub(super) fn put_head_event(&mut self, kind: EventKind, head: &[u8]) {
-        let buffers = self.buffers();
-        let offset = buffers.data.len();
-        buffers.data.extend(head);
-        buffers.message = buffers.data.len()..buffers.data.len();
-        buffers.events.push(Event::new(kind, offset, head.len()));
+    /// Adds an event whose data are a head, and what came behind it.
+    pub(super) fn put_head_event(&mut self, kind: EventKind, head: &[u8], behind: &[u8]) -> Result<(), Error> {
+        let buffers = buffers::of(&mut self.buffers)?;
+        let begin = buffers.put_data(head)?.start;
+        let end = buffers.put_data(behind)?.end;
+        let event = Event::new(kind, begin, end.saturating_sub(begin));
+        if kind == EventKind::Error { buffers.put_last_event(event) } else { buffers.put_event(event) }
     }
 }

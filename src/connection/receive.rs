@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use super::{Buffers, ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role, Settings, State};
+use super::{ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role, Settings, State, buffers};
 use crate::close::{self, Close};
 use crate::error::Error;
-use crate::frame::{FIN, Header, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Opcode};
+use crate::frame::{ControlPayload, FIN, Header, MAX_HEADER_LEN, Opcode};
 use crate::mask::{self, unmask};
 use crate::utf8::Validator;
 
@@ -71,13 +71,19 @@ impl Connection {
     /// Takes what was read from the peer, in pieces of any size. Afterwards [`Connection::events`] and
     /// [`Connection::data`] have what happened, and [`Connection::output`] what is to be answered.
     ///
-    /// What the peer does wrong is no error of this call but the last event, after all that was valid before it.
+    /// One call delivers no more than about 1 MiB beyond a single message, nor than 4,094 events: if there is more,
+    /// [`Connection::has_more`] says so, and the next call, with or without new bytes, goes on.
+    ///
+    /// What the peer does wrong is no error of this call but the last event, after all that was valid before it. Whatever
+    /// comes after that event, or after [`EventKind::Close`], is ignored.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongState`] if the connection has failed before.
+    /// [`Error::OutOfMemory`]; nothing was received then.
     pub fn receive(&mut self, input: &[u8]) -> Result<(), Error> {
-        self.begin_receiving(input.len())?;
+        if !self.begin_receiving(input.len())? {
+            return Ok(());
+        }
         match self.receive_head(input) {
             Ok(rest) => self.receive_frames(&mut Input::Shared(rest)),
             Err(error) => self.fail(error),
@@ -95,47 +101,94 @@ impl Connection {
         if self.opening.is_some() {
             return self.receive(input);
         }
-        self.begin_receiving(input.len())?;
-        self.receive_frames(&mut Input::InPlace(input));
+        if self.begin_receiving(input.len())? {
+            self.receive_frames(&mut Input::InPlace(input));
+        }
         Ok(())
+    }
+
+    /// Whether there is more to deliver of what was received.
+    #[must_use]
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|buffers| buffers.has_rest())
     }
 
     /// Delivers a head and the frames that came with it, after the application has accepted.
     pub(super) fn receive_frames_after(&mut self, head: &[u8], input: &[u8]) {
-        self.buffers().drop_delivered();
-        self.put_head_event(EventKind::Open, head);
-        self.receive_frames(&mut Input::Shared(input));
+        let put = self.put_head_event(EventKind::Open, head, &[]);
+        match put {
+            Ok(()) => self.receive_frames(&mut Input::Shared(input)),
+            Err(error) => self.fail(error),
+        }
     }
 
-    fn begin_receiving(&mut self, input_len: usize) -> Result<(), Error> {
-        if self.state == State::Failed {
-            return Err(Error::WrongState);
-        }
+    /// Forgets what was delivered, and returns whether anything is still received.
+    pub(super) fn begin_receiving(&mut self, input_len: usize) -> Result<bool, Error> {
+        // What belonged before the close frame has had its time.
         self.say_farewell();
+        if matches!(self.state, State::Closed | State::Failed) {
+            if let Some(buffers) = &mut self.buffers {
+                buffers.drop_delivered();
+            }
+            return Ok(false);
+        }
+        let buffers = buffers::of(&mut self.buffers)?;
+        buffers.prepare()?;
+        buffers.drop_delivered();
         if input_len > 0 {
             self.clock.hear();
         }
-        self.buffers().drop_delivered();
-        Ok(())
+        Ok(true)
     }
 
     fn receive_frames(&mut self, input: &mut Input<'_>) {
-        let mut at = 0;
-        while matches!(self.state, State::Open | State::Closing) {
-            match self.receive_next(input, at) {
-                Ok(Some(next)) => at = next,
-                Ok(None) => break,
-                Err(error) => self.fail(error),
-            }
+        if let Err(error) = self.receive_frames_of(input) {
+            self.fail(error);
         }
-        self.deliver_piece();
         self.finish_receiving();
     }
 
-    /// Takes what comes next in the input at `at` and returns where that ends; `None` if there is nothing left to take.
-    fn receive_next(&mut self, input: &mut Input<'_>, at: usize) -> Result<Option<usize>, Error> {
-        let at = self.receive_whole_messages(input, at)?;
-        Ok(self.receive_part(input, at)?.map(|used| at.saturating_add(used)))
+    fn receive_frames_of(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
+        if self.has_more() {
+            let buffers = buffers::of(&mut self.buffers)?;
+            // It has to wait for what came before it.
+            buffers.keep_rest(input.bytes())?;
+            let (rest, at) = buffers.take_rest();
+            let taken = self.take_frames(&mut Input::Shared(&rest), at);
+            let end = *taken.as_ref().unwrap_or(&rest.len());
+            buffers::of(&mut self.buffers)?.put_rest(rest, end);
+            taken?;
+        } else {
+            let end = self.take_frames(input, 0)?;
+            let rest = input.bytes().get(end..).unwrap_or_default();
+            if !rest.is_empty() && self.receives_frames() {
+                buffers::of(&mut self.buffers)?.keep_rest(rest)?;
+            }
+        }
+        self.deliver_piece()
+    }
+
+    const fn receives_frames(&self) -> bool {
+        matches!(self.state, State::Open | State::Closing)
+    }
+
+    /// Takes frames from the input at `at` on until it ends, or the batch is full, and returns where that was.
+    fn take_frames(&mut self, input: &mut Input<'_>, at: usize) -> Result<usize, Error> {
+        let mut at = at;
+        while self.receives_frames() && !self.is_batch_full()? {
+            at = self.receive_whole_messages(input, at)?;
+            match self.receive_part(input, at)? {
+                Some(used) => at = at.saturating_add(used),
+                None => return Ok(input.bytes().len()),
+            }
+        }
+        Ok(at)
+    }
+
+    fn is_batch_full(&mut self) -> Result<bool, Error> {
+        let buffers = buffers::of(&mut self.buffers)?;
+        Ok(if self.settings.has(ConfigFlag::Pieces) { buffers.is_full_of_pieces() } else { buffers.is_full() })
     }
 
     /// Takes a header, or what there is of a payload, from the input at `at`, and returns how many bytes that took;
@@ -261,30 +314,24 @@ impl Connection {
     /// Unmasks a part of a payload and keeps it with what has come before.
     fn receive_payload(&mut self, part: &[u8], frame: Frame) -> Result<(), Error> {
         let offset = usize::try_from(frame.received % 4).unwrap_or_default();
-        if self.reader.is_compressed && !frame.opcode.is_control() {
-            return self.inflate(part, frame.mask_key.map(|key| (key, offset)));
-        }
-        let buffers = Buffers::of(&mut self.buffers);
+        let mask = frame.mask_key.map(|key| (key, offset));
         if frame.opcode.is_control() {
-            return append_unmasked(&mut buffers.control, part, frame.mask_key, offset, None);
+            return buffers::of(&mut self.buffers)?.grow_control(part, mask);
         }
+        if self.reader.is_compressed {
+            return self.inflate(part, mask);
+        }
+        let left = frame.payload_len.saturating_sub(frame.received).saturating_sub(part.len() as u64);
+        let coming = frame.fin.then_some(left);
         let text = self.reader.checked_text(&self.settings);
-        let result = append_unmasked(&mut buffers.data, part, frame.mask_key, offset, text);
-        buffers.message.end = buffers.data.len();
-        result
+        buffers::of(&mut self.buffers)?.grow_message(part, mask, text, coming)
     }
 
     fn end_frame(&mut self, frame: Frame) -> Result<(), Error> {
-        let buffers = Buffers::of(&mut self.buffers);
         if frame.opcode.is_control() {
-            let at = std::mem::replace(&mut buffers.control_at, buffers.control.len());
-            let payload = buffers.control.get(at..).unwrap_or_default();
             // Its answer goes into the same buffers.
-            #[allow(clippy::cast_possible_truncation, reason = "125")]
-            let mut copy = [0; MAX_CONTROL_PAYLOAD_LEN as usize];
-            let copy = copy.get_mut(..payload.len()).unwrap_or_default();
-            copy.copy_from_slice(payload);
-            return self.end_control_frame(frame.opcode, copy, at, 0);
+            let (at, payload) = buffers::of(&mut self.buffers)?.end_control()?;
+            return self.end_control_frame(frame.opcode, payload.bytes(), at, 0);
         }
         if !frame.fin {
             return Ok(());
@@ -292,9 +339,7 @@ impl Connection {
         if self.reader.is_compressed {
             self.finish_inflating()?;
         }
-        let buffers = Buffers::of(&mut self.buffers);
-        let message = buffers.message.clone();
-        buffers.message.start = message.end;
+        let message = buffers::of(&mut self.buffers)?.end_message();
         self.end_message(message, 0)
     }
 
@@ -302,7 +347,7 @@ impl Connection {
         if !self.reader.text.is_complete() {
             return Err(Error::InvalidUtf8);
         }
-        self.put_message_event(message, EventFlag::Last as u8 | place);
+        self.put_message_event(message, EventFlag::Last as u8 | place)?;
         self.reader.message = None;
         Ok(())
     }
@@ -318,13 +363,10 @@ impl Connection {
                 if payload == b"inject a panic" {
                     panic!("injected");
                 }
-                self.buffers().events.push(event(EventKind::Ping));
+                buffers::of(&mut self.buffers)?.put_event(event(EventKind::Ping))?;
                 self.answer_ping(payload)
             }
-            _ => {
-                self.buffers().events.push(event(EventKind::Pong));
-                Ok(())
-            }
+            _ => buffers::of(&mut self.buffers)?.put_event(event(EventKind::Pong)),
         }
     }
 
@@ -333,24 +375,25 @@ impl Connection {
         let is_allowed =
             if self.settings.has(ConfigFlag::AcceptAnyCloseCode) { close::is_no_stand_in } else { close::may_be_sent };
         let close = Close::parse_if(payload, is_allowed)?;
-        let length = close.reason.len() as u64;
-        let offset = event.offset.saturating_add(event.length).saturating_sub(length);
-        self.buffers().events.push(Event { close_code: close.code, offset, length, ..event });
+        let len = close.reason.len() as u64;
+        let offset = event.offset.saturating_add(event.len).saturating_sub(len);
+        buffers::of(&mut self.buffers)?.put_event(Event { close_code: close.code, offset, len, ..event })?;
         if self.state == State::Open {
             self.farewell = Some(Farewell { code: close.code });
         }
+        self.close_code = close.code;
         self.state = State::Closed;
         Ok(())
     }
 
     fn answer_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         // Until the peer's close frame has come (RFC 6455 section 5.5.2), after its own one too.
-        if self.settings.has(ConfigFlag::ManualPong) || !matches!(self.state, State::Open | State::Closing) {
+        if self.settings.has(ConfigFlag::ManualPong) || !self.receives_frames() {
             return Ok(());
         }
-        let buffers = self.buffers();
-        if buffers.waiting() > MUCH_OUTPUT {
-            buffers.unanswered = Some(payload.to_vec());
+        let buffers = buffers::of(&mut self.buffers)?;
+        if buffers.output.waiting() > MUCH_OUTPUT {
+            buffers.unanswered = Some(ControlPayload::new(&[payload]));
             return Ok(());
         }
         self.put_frame(FIN, Opcode::Pong, payload)
@@ -359,57 +402,47 @@ impl Connection {
     /// Answers the ping that had to wait, if there is room now.
     pub(super) fn answer_last_ping(&mut self) -> Result<(), Error> {
         match &mut self.buffers {
-            Some(buffers) if buffers.waiting() <= MUCH_OUTPUT => match buffers.unanswered.take() {
-                Some(payload) => self.answer_ping(&payload),
-                None => Ok(()),
-            },
+            Some(buffers) if buffers.unanswered.is_some() && buffers.output.waiting() <= MUCH_OUTPUT => {
+                match buffers.unanswered.take() {
+                    Some(payload) => self.answer_ping(payload.bytes()),
+                    None => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }
 
     /// Delivers what has come of a message that is not complete, if the application wants that.
-    fn deliver_piece(&mut self) {
-        let may_go_on = matches!(self.state, State::Open | State::Closing) && self.reader.message.is_some();
-        if !may_go_on || !self.settings.has(ConfigFlag::Pieces) {
-            return;
+    fn deliver_piece(&mut self) -> Result<(), Error> {
+        if !self.receives_frames() || self.reader.message.is_none() || !self.settings.has(ConfigFlag::Pieces) {
+            return Ok(());
         }
-        let cut_len = self.reader.text.cut_len();
-        let buffers = Buffers::of(&mut self.buffers);
-        let end = buffers.message.end.saturating_sub(cut_len);
-        let piece = std::mem::replace(&mut buffers.message.start, end)..end;
-        if !piece.is_empty() {
-            self.put_message_event(piece, 0);
-        }
+        let piece = buffers::of(&mut self.buffers)?.cut_piece(self.reader.text.cut_len());
+        if piece.is_empty() { Ok(()) } else { self.put_message_event(piece, 0) }
     }
 
-    fn put_message_event(&mut self, message: Range<usize>, flags: u8) {
+    fn put_message_event(&mut self, message: Range<usize>, flags: u8) -> Result<(), Error> {
         let kind = if self.reader.message == Some(Opcode::Text) { EventKind::Text } else { EventKind::Binary };
         let first = if std::mem::take(&mut self.reader.at_first) { EventFlag::First as u8 } else { 0 };
         let compressed = if self.reader.is_compressed { EventFlag::Compressed as u8 } else { 0 };
-        self.buffers()
-            .events
-            .push(Event { flags: flags | first | compressed, ..Event::new(kind, message.start, message.len()) });
+        let event = Event { flags: flags | first | compressed, ..Event::new(kind, message.start, message.len()) };
+        buffers::of(&mut self.buffers)?.put_event(event)
     }
 
-    /// Puts the payloads of control frames behind the data, where their events can point to.
+    /// Puts the payloads of control frames where their events can point to.
     fn finish_receiving(&mut self) {
-        let buffers = Buffers::of(&mut self.buffers);
-        if self.state == State::Failed {
+        let Some(buffers) = &mut self.buffers else { return };
+        if buffers.join_control().is_err() {
+            buffers.drop_control();
+            if self.receives_frames() {
+                self.fail(Error::OutOfMemory);
+            }
+        }
+        if !self.receives_frames()
+            && let Some(buffers) = &mut self.buffers
+        {
             // Nothing will complete it.
-            buffers.message.start = buffers.message.end;
-        }
-        if buffers.control_at == 0 {
-            return;
-        }
-        let base = buffers.data.len() as u64;
-        buffers.data.extend(buffers.control.drain(..buffers.control_at));
-        buffers.control_at = 0;
-        let is_moved = |event: &&mut Event| {
-            matches!(event.kind, kind if kind == EventKind::Ping as u8 || kind == EventKind::Pong as u8 || kind == EventKind::Close as u8)
-                && event.flags & EventFlag::InPlace as u8 == 0
-        };
-        for event in buffers.events.iter_mut().filter(is_moved) {
-            event.offset = event.offset.saturating_add(base);
+            buffers.drop_unfinished();
         }
     }
 }

@@ -18,10 +18,21 @@ fn open_server(flags: &[ConfigFlag]) -> Connection {
     server(&[flags, &[ConfigFlag::StartOpen]].concat())
 }
 
+/// What waits, with the close frame at its end.
+fn output(connection: &mut Connection) -> Vec<u8> {
+    connection.say_farewell();
+    connection.parts().flatten().copied().collect()
+}
+
 fn write_output(connection: &mut Connection) -> Vec<u8> {
-    let output = connection.output().to_vec();
+    let output = output(connection);
     connection.sent(output.len()).unwrap();
     output
+}
+
+/// Ends a turn in which nothing was written, and returns the time to wait.
+fn tick(connection: &mut Connection, now_ms: u64) -> u32 {
+    connection.output(0, now_ms).unwrap().wait_ms
 }
 
 fn kinds(connection: &Connection) -> Vec<u8> {
@@ -36,7 +47,7 @@ fn an_idle_connection_holds_no_buffer_and_is_small() {
     connection.receive(&[REQUEST, HELLO].concat()).unwrap();
     connection.send(Opcode::Text, b"Hello").unwrap();
     write_output(&mut connection);
-    assert_eq!(connection.tick(0), Ok(Due::In(30_000)));
+    assert_eq!(tick(&mut connection, 0), 30_000);
     assert!(connection.buffers.is_none(), "{:?}", connection.buffers);
     assert!(connection.opening.is_none());
 }
@@ -58,23 +69,23 @@ fn an_application_that_asks_lets_in_or_refuses() {
     let mut connection = server(&[ConfigFlag::Ask]);
     connection.receive(&[REQUEST, &HELLO[..4]].concat()).unwrap();
     assert_eq!(kinds(&connection), [EventKind::Request as u8]);
-    assert_eq!(connection.output(), b"");
+    assert_eq!(output(&mut connection), b"");
     connection.receive(&HELLO[4..]).unwrap();
     assert_eq!(connection.add_field(b"X-A", b"a\r\nX-B: b"), Err(Error::InvalidField));
     connection.add_field(b"X-A", b"a").unwrap();
-    assert_eq!(connection.accept(Some("chat")), Err(Error::InvalidSubprotocol));
-    connection.accept(None).unwrap();
+    assert_eq!(connection.accept(Some("chat"), Without::Nothing), Err(Error::InvalidSubprotocol));
+    connection.accept(None, Without::Nothing).unwrap();
     assert_eq!(kinds(&connection), [EventKind::Open as u8, EventKind::Text as u8]);
     assert!(write_output(&mut connection).ends_with(b"\r\nX-A: a\r\n\r\n"));
 
     let mut connection = server(&[ConfigFlag::Ask]);
     connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     assert_eq!(kinds(&connection), [EventKind::Http as u8]);
-    assert_eq!(connection.accept(None), Err(Error::WrongState));
-    assert_eq!(connection.refuse(99, b""), Err(Error::InvalidStatus));
-    connection.refuse(200, b"page").unwrap();
+    assert_eq!(connection.accept(None, Without::Nothing), Err(Error::NothingAsked));
+    assert_eq!(connection.respond(99, b""), Err(Error::InvalidStatus));
+    connection.respond(200, b"page").unwrap();
     assert_eq!(write_output(&mut connection), b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\npage");
-    assert_eq!(connection.tick(0), Ok(Due::Close));
+    assert_eq!(tick(&mut connection, 0), 0);
 }
 
 #[test]
@@ -93,15 +104,15 @@ fn a_client_and_a_server_talk_and_close() {
     assert_eq!(server.events()[0].data(server.data()), [7; 70_000]);
 
     server.close(1001, b"going away").unwrap();
-    assert_eq!(server.send(Opcode::Text, b""), Err(Error::WrongState));
+    assert_eq!(server.send(Opcode::Text, b""), Ok(0), "nothing is sent any more");
     client.receive(&write_output(&mut server)).unwrap();
     let close = client.events()[0];
     assert_eq!((close.close_code, close.data(client.data())), (1001, &b"going away"[..]));
     server.receive(&write_output(&mut client)).unwrap();
     assert_eq!((client.state(), server.state()), (State::Closed, State::Closed));
-    assert_eq!(server.tick(0), Ok(Due::Close));
-    assert_eq!(client.tick(0), Ok(Due::In(5000)), "the server closes TCP first");
-    assert_eq!(client.tick(5000), Ok(Due::Close));
+    assert_eq!(tick(&mut server, 0), 0);
+    assert_eq!(tick(&mut client, 0), 5000, "the server closes TCP first");
+    assert_eq!(tick(&mut client, 5000), 0);
 }
 
 #[test]
@@ -144,9 +155,12 @@ fn a_flood_of_pings_does_not_fill_the_output() {
     let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
     let flood = b"\x89\x01x".repeat(100_000);
     connection.receive(&[flood, b"\x89\x04last".to_vec()].concat()).unwrap();
-    assert!(connection.output().len() < 66_000, "{}", connection.output().len());
+    while connection.has_more() {
+        connection.receive(b"").unwrap();
+    }
+    assert!(output(&mut connection).len() < 66_000, "{}", output(&mut connection).len());
     write_output(&mut connection);
-    assert_eq!(connection.output(), b"\x8A\x04last", "of those that had to wait the last is answered");
+    assert_eq!(output(&mut connection), b"\x8A\x04last", "of those that had to wait the last is answered");
 }
 
 #[test]
@@ -158,75 +172,83 @@ fn what_came_before_the_end_can_still_be_answered() {
         assert_ne!(connection.state(), State::Open);
         connection.send(Opcode::Text, b"b").unwrap();
         assert_eq!(write_output(&mut connection), [b"\x81\x01b", &answer[..]].concat());
-        assert_eq!(connection.send(Opcode::Text, b"c"), Err(Error::WrongState));
-        assert_eq!(connection.tick(0), Ok(Due::Close));
+        assert_eq!(connection.send(Opcode::Text, b"c"), Ok(0));
+        assert_eq!(tick(&mut connection, 0), 0);
     }
 }
 
 #[test]
 fn silence_is_pinged_and_then_given_up() {
     let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
-    assert_eq!(connection.tick(1000), Ok(Due::In(30_000)));
+    assert_eq!(tick(&mut connection, 1000), 30_000);
     connection.receive(b"\x8A\x00").unwrap();
-    assert_eq!(connection.tick(21_000), Ok(Due::In(30_000)));
-    assert_eq!(connection.tick(50_999), Ok(Due::In(1)));
-    assert_eq!(connection.output(), b"");
-    assert_eq!(connection.tick(51_000), Ok(Due::In(30_000)));
-    assert_eq!(write_output(&mut connection), b"\x89\x00");
-    assert_eq!(connection.tick(80_999), Ok(Due::In(1)));
-    assert_eq!(connection.tick(81_000), Ok(Due::Close));
-    assert_eq!(connection.state(), State::Failed);
+    assert_eq!(tick(&mut connection, 21_000), 30_000);
+    assert_eq!(tick(&mut connection, 50_999), 1);
+    assert_eq!(output(&mut connection), b"");
+    assert_eq!(tick(&mut connection, 51_000), 30_000);
+    assert_eq!(output(&mut connection), b"\x89\x00");
+    assert_eq!(connection.output(2, 51_100).unwrap().wait_ms, 30_000, "from when it was written");
+    assert_eq!(tick(&mut connection, 81_099), 1);
+    assert_eq!(tick(&mut connection, 81_100), 0);
+    assert_eq!((connection.state(), connection.error()), (State::Failed, Some(Error::PingUnanswered)));
+    connection.gone().unwrap();
+    let [gone] = connection.events() else { panic!("{:?}", connection.events()) };
+    assert_eq!((gone.kind, gone.close_code, gone.error), (EventKind::Gone as u8, 1006, -37));
 }
 
 #[test]
 fn a_slow_reader_is_alive_and_its_output_does_not_grow() {
     let mut connection = open_server(&[]);
-    connection.tick(0).unwrap();
+    tick(&mut connection, 0);
     for turn in 1..=1000 {
         connection.send(Opcode::Binary, &[0; 1000]).unwrap();
         let left = connection.waiting() - 1;
         connection.sent(left).unwrap();
-        assert_ne!(connection.tick(turn * 1000), Ok(Due::Close));
+        assert_ne!(tick(&mut connection, turn * 1000), 0);
     }
     let buffers = connection.buffers.as_ref().unwrap();
-    assert!(buffers.output.capacity() < 10_000, "{} bytes for 1 that waits", buffers.output.capacity());
+    assert!(buffers.held() < 10_000, "{} bytes for 1 that waits", buffers.held());
 }
 
 #[test]
 fn a_slow_handshake_and_a_peer_that_does_not_close_are_given_up() {
     let mut connection = server(&[]);
     connection.receive(&REQUEST[..20]).unwrap();
-    assert_eq!(connection.tick(0), Ok(Due::In(10_000)));
-    assert_eq!(connection.tick(10_000), Ok(Due::Close));
+    assert_eq!(tick(&mut connection, 0), 10_000);
+    assert_eq!(tick(&mut connection, 10_000), 0);
 
     let mut connection = open_server(&[]);
     connection.close(1000, b"").unwrap();
-    assert_eq!(connection.tick(0), Ok(Due::In(5_000)));
-    assert_eq!(connection.tick(5_000), Ok(Due::Close));
+    assert_eq!(tick(&mut connection, 0), 5_000);
+    assert_eq!(tick(&mut connection, 5_000), 0);
 }
 
 #[test]
-fn the_output_is_limited() {
-    let settings = Settings { max_output_len: 100, flags: ConfigFlag::StartOpen as u32, ..Settings::default() };
+fn the_output_has_a_high_water_mark() {
+    let settings = Settings { high_water_len: 100, flags: ConfigFlag::StartOpen as u32, ..Settings::default() };
     let mut connection = Connection::new(Role::Server, &Config { settings, ..Config::default() }).unwrap();
-    connection.send(Opcode::Binary, &[0; 90]).unwrap();
-    assert_eq!(connection.send(Opcode::Binary, &[0; 90]), Err(Error::OutputFull));
-    assert_eq!(connection.output().len(), 92);
-    write_output(&mut connection);
-    assert_eq!(connection.send(Opcode::Binary, &[0; 90]), Ok(()));
-    assert_eq!(connection.sent(93), Err(Error::LengthOutOfRange));
+    assert_eq!(connection.send(Opcode::Binary, &[0; 98]), Ok(100));
+    assert_eq!(connection.send(Opcode::Binary, &[0; 1000]), Ok(1104), "any message, while no more than that waits");
+    assert_eq!(connection.send(Opcode::Binary, b""), Err(Error::OutputFull));
+    assert_eq!(connection.send(Opcode::Ping, b""), Err(Error::OutputFull));
+    assert_eq!(output(&mut connection).len(), 1104);
+    connection.sent(1003).unwrap();
+    assert_eq!(connection.send(Opcode::Binary, b""), Err(Error::OutputFull));
+    connection.sent(1).unwrap();
+    assert_eq!(connection.send(Opcode::Binary, b""), Ok(102));
+    assert_eq!(connection.sent(103), Err(Error::SentTooMuch));
 }
 
 #[test]
 fn pieces_are_sent_as_fragments_with_control_frames_between() {
     let mut connection = open_server(&[]);
-    connection.send_piece(Opcode::Text, b"\xE2\x82", false).unwrap();
-    assert_eq!(connection.send(Opcode::Text, b"x"), Err(Error::MessageNotFinished));
-    assert_eq!(connection.send_piece(Opcode::Binary, b"x", true), Err(Error::MessageNotFinished));
-    assert_eq!(connection.send_piece(Opcode::Text, b"x", true), Err(Error::SendInvalidUtf8));
-    connection.ping(b"p").unwrap();
-    connection.send_piece(Opcode::Text, b"\xAC", true).unwrap();
-    assert_eq!(connection.output(), b"\x01\x02\xE2\x82\x89\x01p\x80\x01\xAC");
+    connection.send_as(Opcode::Text, b"\xE2\x82", Compress::IfShorter, true).unwrap();
+    assert_eq!(connection.send(Opcode::Binary, b"x"), Err(Error::MessageNotFinished));
+    assert_eq!(connection.send_as(Opcode::Binary, b"x", Compress::IfShorter, false), Err(Error::MessageNotFinished));
+    assert_eq!(connection.send_as(Opcode::Text, b"x", Compress::IfShorter, false), Err(Error::SendInvalidUtf8));
+    connection.send(Opcode::Ping, b"p").unwrap();
+    connection.send_as(Opcode::Text, b"\xAC", Compress::IfShorter, false).unwrap();
+    assert_eq!(output(&mut connection), b"\x01\x02\xE2\x82\x89\x01p\x80\x01\xAC");
     connection.send(Opcode::Text, b"x").unwrap();
 }
 
@@ -238,19 +260,23 @@ fn a_client_that_is_refused_can_read_the_answer() {
     assert_eq!(kinds(&client), [EventKind::Error as u8]);
     assert_eq!(client.error(), Some(Error::NotSwitching));
     assert_eq!(client.field("Location"), Some(&b"/elsewhere"[..]));
-    assert_eq!(client.receive(b"more"), Err(Error::WrongState));
+    let [event] = client.events() else { panic!("{:?}", client.events()) };
+    assert_eq!(event.close_code, 302);
+    assert!(event.data(client.data()).ends_with(b"\r\n\r\nbody"));
+    assert_eq!(client.receive(b"more"), Ok(()));
+    assert_eq!(client.events(), []);
 }
 
 #[test]
 fn many_messages_are_sent_until_one_finds_no_room_or_is_wrong() {
-    let settings = Settings { max_output_len: 100, flags: ConfigFlag::StartOpen as u32, ..Settings::default() };
+    let settings = Settings { high_water_len: 50, flags: ConfigFlag::StartOpen as u32, ..Settings::default() };
     let mut connection = Connection::new(Role::Server, &Config { settings, ..Config::default() }).unwrap();
     let mut send =
         |payloads: &[&[u8]]| connection.send_many(Opcode::Text, payloads.iter().copied(), Compress::IfShorter);
     assert_eq!(send(&[b"a", b"", b"bc"]), Ok(3));
     assert_eq!(send(&[b"d", b"\xFF", b"e"]), Ok(1));
     assert_eq!(send(&[b"\xFF", b"e"]), Err(Error::SendInvalidUtf8));
-    assert_eq!(send(&[&[b'f'; 40], &[b'g'; 50]]), Ok(1));
+    assert_eq!(send(&[&[b'f'; 40], &[b'g'; 50]]), Ok(1), "54 bytes wait then");
     assert_eq!(send(&[&[b'g'; 50]]), Err(Error::OutputFull));
     let output = [b"\x81\x01a\x81\x00\x81\x02bc\x81\x01d\x81\x28".to_vec(), vec![b'f'; 40]].concat();
     assert_eq!(write_output(&mut connection), output);
@@ -328,11 +354,11 @@ mod deflate {
             server.send(Opcode::Text, MESSAGE).unwrap();
             assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
         }
-        server.tick(0).unwrap();
+        tick(&mut server, 0);
         assert!(server.contexts.is_none() && server.buffers.is_none());
 
         let (_, mut server) = pair(&config(&[]), &config(&[]));
-        server.tick(0).unwrap();
+        tick(&mut server, 0);
         assert!(server.contexts.is_none(), "before the first message");
     }
 
@@ -340,7 +366,7 @@ mod deflate {
     fn what_is_sent_may_be_chosen_by_message() {
         let (mut client, mut server) = pair(&config(&[]), &config(&[]));
         let mut first_byte = |payload: &[u8], compress| {
-            server.send_compressed(Opcode::Binary, payload, compress).unwrap();
+            server.send_as(Opcode::Binary, payload, compress, false).unwrap();
             let frame = write_output(&mut server);
             client.receive(&frame).unwrap();
             assert_eq!(client.events()[0].data(client.data()), payload);
@@ -356,7 +382,7 @@ mod deflate {
         let settings = Settings { deflate_min_len: MESSAGE.len() as u32, ..config(&[]).settings };
         let (mut client, mut server) = pair(&config(&[]), &Config { settings, ..Config::default() });
         server.send(Opcode::Text, &MESSAGE[..MESSAGE.len() - 1]).unwrap();
-        assert_eq!(server.output()[0], 0x81);
+        assert_eq!(output(&mut server)[0], 0x81);
         client.receive(&write_output(&mut server)).unwrap();
         server.send(Opcode::Text, MESSAGE).unwrap();
         assert_eq!(carry(&mut server, &mut client).0, MESSAGE);
@@ -369,8 +395,8 @@ mod deflate {
             for _ in 0..2 {
                 let mut frames = Vec::new();
                 for (at, piece) in [&MESSAGE[..40], b"", &MESSAGE[40..]].into_iter().enumerate() {
-                    server.send_piece(Opcode::Text, piece, at == 2).unwrap();
-                    server.ping(b"p").unwrap();
+                    server.send_as(Opcode::Text, piece, Compress::IfShorter, at < 2).unwrap();
+                    server.send(Opcode::Ping, b"p").unwrap();
                     frames.extend(write_output(&mut server));
                 }
                 assert_eq!(frames[0], 0x41);
@@ -412,12 +438,12 @@ mod deflate {
         assert!(pieces > 1);
         client.send(Opcode::Binary, &[0; 60_001]).unwrap();
         server.receive(&write_output(&mut client)).unwrap();
-        assert_eq!(server.error(), Some(Error::MessageTooBig));
+        assert_eq!(server.error(), Some(Error::InflatedTooBig));
     }
 
     #[test]
     fn a_message_that_finds_no_room_is_sent_later_and_understood() {
-        let settings = Settings { max_output_len: 200, ..config(&[]).settings };
+        let settings = Settings { high_water_len: 100, ..config(&[]).settings };
         let (mut client, mut server) = pair(&config(&[]), &Config { settings, ..Config::default() });
         let noise: Vec<u8> = (0..150_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         server.send(Opcode::Binary, &noise).unwrap();
@@ -452,7 +478,11 @@ mod deflate {
         let small = Settings { server_max_window_bits: 9, ..config(&[]).settings };
         let (_, mut server) = pair(&config(&[]), &Config { settings: small, ..Config::default() });
         server.send_message(&long).unwrap();
-        assert_eq!(server.output()[0], 0x81, "what refers further back than this client looks is not sent compressed");
+        assert_eq!(
+            output(&mut server)[0],
+            0x81,
+            "what refers further back than this client looks is not sent compressed"
+        );
         assert_eq!(Message::new(Opcode::Ping, b"", Compress::Never, &config(&[])).err(), Some(Error::SendNotData));
         let cut = Message::new(Opcode::Text, b"\xE2", Compress::Never, &config(&[]));
         assert_eq!(cut.err(), Some(Error::SendInvalidUtf8));
@@ -464,20 +494,11 @@ mod deflate {
             let mut client = Connection::new(Role::Client, &config(&[])).unwrap();
             let mut server = Connection::new(Role::Server, &config(&[ConfigFlag::Ask])).unwrap();
             client.request(b"a", b"/").unwrap();
-            assert_eq!(client.decline_deflate(), Err(Error::WrongState));
             server.receive(&write_output(&mut client)).unwrap();
-            if declines {
-                server.decline_deflate().unwrap();
-            }
-            server.accept(None).unwrap();
+            server.accept(None, if declines { Without::Deflate } else { Without::Nothing }).unwrap();
             client.receive(&write_output(&mut server)).unwrap();
             assert_eq!((client.deflate().is_none(), server.deflate().is_none()), (declines, declines));
-            assert_eq!(server.decline_deflate(), Err(Error::WrongState));
         }
-        let mut client = Connection::new(Role::Client, &config(&[])).unwrap();
-        client.decline_deflate().unwrap();
-        client.request(b"a", b"/").unwrap();
-        assert!(!String::from_utf8_lossy(client.output()).contains("Extensions"));
     }
 
     #[test]
@@ -488,6 +509,330 @@ mod deflate {
         assert_eq!(connection.deflate().map(|agreed| agreed.client_max_window_bits), Some(10));
         assert_eq!(Connection::new(Role::Server, &config).unwrap().deflate(), None);
         let other = Config { extensions: Some("x-other".into()), ..config };
-        assert_eq!(Connection::new(Role::Server, &other).err(), Some(Error::InvalidConfig));
+        assert_eq!(Connection::new(Role::Server, &other).err(), Some(Error::ConfigExtensions));
     }
+}
+
+/// Whatever order the calls of a turn come in: a peer that answers every ping lives.
+#[test]
+fn a_silent_peer_that_answers_pings_lives() {
+    let mut server = open_server(&[ConfigFlag::AcceptAnyMask]);
+    let (mut now, mut pings, mut wait) = (0, 0, 0);
+    while now < 3_600_000 {
+        now += u64::from(wait);
+        let Output { bytes, wait_ms } = server.output(0, now).unwrap();
+        (wait, pings) = (wait_ms, pings + bytes.len() / 2);
+        assert!(wait > 0, "given up after {now} ms");
+        if bytes == b"\x89\x00" {
+            // It is written later, and answered later still.
+            assert!(server.output(2, now + 10).unwrap().bytes.is_empty());
+            server.receive(b"\x8A\x00").unwrap();
+            now += 20;
+            wait = tick(&mut server, now);
+        }
+    }
+    assert!((110..=120).contains(&pings), "{pings}");
+}
+
+#[test]
+fn a_peer_that_reads_slowly_what_was_written_at_once_is_not_given_up() {
+    let mut server = open_server(&[]);
+    tick(&mut server, 0);
+    server.send(Opcode::Binary, &vec![0; 4 << 20]).unwrap();
+    let mut len = 0;
+    // The kernel takes all of it, and the ping behind it: at 20 KB a second that is on its way for 200 seconds.
+    loop {
+        let output = server.output(len, 1000).unwrap();
+        len = output.bytes.len();
+        if len == 0 {
+            break;
+        }
+    }
+    for now in (2000..=220_000).step_by(1000) {
+        let Output { bytes, wait_ms } = server.output(0, now).unwrap();
+        assert_ne!(wait_ms, 0, "at {now}");
+        let written = bytes.len();
+        server.output(written, now).unwrap();
+    }
+    server.receive(b"\x8A\x80\0\0\0\0").unwrap();
+    assert_eq!(tick(&mut server, 220_001), 30_000);
+    // Who has got nothing has no such reason.
+    for now in [250_001, 280_001] {
+        let written = server.output(0, now).unwrap().bytes.len();
+        assert_eq!(server.output(written, now).unwrap().wait_ms == 0, now == 280_001);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_given_up() {
+    let mut server = open_server(&[]);
+    tick(&mut server, 0);
+    server.send(Opcode::Binary, &[0; 1000]).unwrap();
+    assert_eq!(tick(&mut server, 30_000), 30_000);
+    assert_eq!(tick(&mut server, 59_999), 1);
+    assert_eq!(server.output(0, 60_000).unwrap(), Output { bytes: b"", wait_ms: 0 });
+    assert!(server.buffers.is_none(), "and holds nothing");
+}
+
+/// Nothing that a peer does makes a call an error.
+#[test]
+fn calls_on_a_connection_that_is_over_do_nothing() {
+    let mut asked = server(&[ConfigFlag::Ask]);
+    // 70,000 bytes of frames in one write with the request: more than is kept before it is answered.
+    asked.receive(&[REQUEST, &HELLO.repeat(6400)].concat()).unwrap();
+    let [request, error] = asked.events() else { panic!("{:?}", asked.events()) };
+    assert!(request.is(EventKind::Request) && error.is(EventKind::Error));
+    assert_eq!((error.close_code, asked.error()), (400, Some(Error::TooMuchEarly)));
+    assert_eq!(asked.add_field(b"a", b"b"), Ok(()));
+    assert_eq!(asked.accept(None, Without::Nothing), Ok(()));
+    assert_eq!(asked.events(), []);
+    assert_eq!(asked.respond(200, b"page"), Ok(0));
+    assert!(output(&mut asked).starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+
+    // 17,000 bytes are kept.
+    let mut asked = server(&[ConfigFlag::Ask]);
+    asked.receive(&[REQUEST, &HELLO.repeat(1546)].concat()).unwrap();
+    asked.accept(None, Without::Nothing).unwrap();
+    assert_eq!(asked.events().len(), 1547);
+
+    for end in [&b"\x88\x00"[..], b"\x83\x00"] {
+        let mut over = open_server(&[ConfigFlag::AcceptAnyMask]);
+        over.receive(end).unwrap();
+        write_output(&mut over);
+        tick(&mut over, 0);
+        let message = Message::new(Opcode::Text, b"a", Compress::Never, &Config::default()).unwrap();
+        assert_eq!(over.send(Opcode::Text, b"a"), Ok(0));
+        assert_eq!(over.send(Opcode::Ping, b""), Ok(0));
+        assert_eq!(over.send_as(Opcode::Text, b"a", Compress::Never, true), Ok(0));
+        assert_eq!(over.send_many(Opcode::Text, [&b"a"[..]].into_iter(), Compress::Never), Ok(0));
+        assert_eq!(over.send_message(&message), Ok(0));
+        assert_eq!(over.close(1000, b""), Ok(0));
+        assert_eq!(over.receive(HELLO), Ok(()));
+        assert_eq!(over.events(), []);
+        assert_eq!(over.send(Opcode::Text, b"\xFF"), Ok(0));
+        assert_eq!(over.close(1006, b""), Err(Error::SendInvalidCloseCode), "a mistake stays one");
+    }
+}
+
+#[test]
+fn the_end_of_tcp_is_the_last_event() {
+    let gone = |connection: &mut Connection| {
+        connection.gone().unwrap();
+        let [event] = connection.events() else { panic!("{:?}", connection.events()) };
+        assert!(event.is(EventKind::Gone));
+        let ended = (event.close_code, event.error);
+        connection.gone().unwrap();
+        assert_eq!(connection.events(), [], "there is one");
+        assert_eq!(connection.output(0, 0).unwrap(), Output { bytes: b"", wait_ms: 0 });
+        assert!(connection.buffers.is_none() && connection.opening.is_none() && connection.contexts.is_none());
+        ended
+    };
+    let mut closed = open_server(&[ConfigFlag::AcceptAnyMask]);
+    closed.receive(b"\x88\x02\x03\xE9").unwrap();
+    assert_eq!(gone(&mut closed), (1001, 0));
+    let mut closed = open_server(&[ConfigFlag::AcceptAnyMask]);
+    closed.close(1000, b"").unwrap();
+    closed.receive(b"\x88\x02\x03\xE8").unwrap();
+    assert_eq!(gone(&mut closed), (1000, 0));
+    let mut broke = open_server(&[ConfigFlag::AcceptAnyMask]);
+    broke.receive(b"\x83\x00").unwrap();
+    assert_eq!(gone(&mut broke), (1006, -33));
+    let mut vanished = open_server(&[ConfigFlag::AcceptAnyMask]);
+    vanished.receive(&[b"\x01\x7F\x00\x00\x00\x00\x00\x10\x00\x00".to_vec(), vec![0; 1 << 20]].concat()).unwrap();
+    assert_eq!(gone(&mut vanished), (1006, 0));
+    assert_eq!(gone(&mut server(&[])), (1006, 0));
+    let mut answered = server(&[ConfigFlag::Ask]);
+    answered.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    answered.respond(200, b"page").unwrap();
+    assert_eq!(gone(&mut answered), (1006, 0), "there was no closing handshake");
+}
+
+#[test]
+fn one_call_delivers_no_more_than_it_may() {
+    let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
+    let read = b"\x82\x00".repeat(32 << 10);
+    for in_place in [false, true] {
+        let (mut events, mut calls) = (0, 0);
+        let mut input = read.clone();
+        while calls == 0 || connection.has_more() {
+            let rest: &mut [u8] = if calls == 0 { &mut input } else { &mut [] };
+            if in_place { connection.receive_in_place(rest) } else { connection.receive(rest) }.unwrap();
+            assert!(connection.events().len() <= 4096);
+            events += connection.events().len();
+            calls += 1;
+        }
+        assert_eq!((events, calls), (32 << 10, 9));
+    }
+
+    // A message, and then no more than 1 MiB.
+    let message = [b"\x82\x7F\x00\x00\x00\x00\x00\x05\x00\x00".to_vec(), vec![7; 0x5_0000]].concat();
+    connection.receive(&message.repeat(10)).unwrap();
+    assert_eq!((connection.events().len(), connection.has_more()), (4, true));
+    connection.receive(b"\x82\x01").unwrap();
+    assert_eq!((connection.events().len(), connection.has_more()), (4, true));
+    connection.receive(b"a").unwrap();
+    assert_eq!((connection.events().len(), connection.has_more()), (3, false));
+    assert_eq!(connection.events()[2].data(connection.data()), b"a");
+
+    let mut pieces = open_server(&[ConfigFlag::AcceptAnyMask, ConfigFlag::Pieces]);
+    pieces.receive(&message.repeat(10)).unwrap();
+    assert_eq!((pieces.events().len(), pieces.has_more()), (4, true));
+}
+
+/// What waits for the rest of a message, and what was delivered, in capacity.
+fn held(connection: &Connection) -> usize {
+    connection.buffers.as_ref().map_or(0, |buffers| buffers.held())
+}
+
+#[test]
+fn a_large_message_leaves_nothing_with_its_connection() {
+    let message = [b"\x82\x7F\x00\x00\x00\x00\x01\x00\x00\x00".to_vec(), vec![7; 1 << 24]].concat();
+    let half = &message[..1 << 20];
+    // Whatever is unfinished behind it.
+    for rest in [&b""[..], b"\x82", b"\x82\x05a", b"\x01\x01a", b"\x89\x05p"] {
+        let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
+        for part in [&message, rest].concat().chunks(1 << 16) {
+            connection.receive(part).unwrap();
+            tick(&mut connection, 0);
+        }
+        assert!(held(&connection) < 10_000, "{} bytes for {rest:?}", held(&connection));
+    }
+    // However it ends.
+    let ends: [fn(&mut Connection); 4] = [
+        |connection| connection.receive(b"\x88\x00").unwrap(),
+        |connection| connection.receive(b"\x83\x00").unwrap(),
+        |connection| connection.gone().unwrap(),
+        |connection| assert_eq!([tick(connection, 30_000), tick(connection, 90_000)], [30_000, 0]),
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
+        let unfinished = [b"\x02\x7F\x00\x00\x00\x00\x00\x10\x00\x00".to_vec(), vec![7; 1 << 20]].concat();
+        connection.receive(&unfinished).unwrap();
+        tick(&mut connection, 0);
+        assert!(held(&connection) >= 1 << 20);
+        end(&mut connection);
+        write_output(&mut connection);
+        tick(&mut connection, 90_000);
+        assert_eq!(held(&connection), 0, "end {number}");
+    }
+    // Half of it takes an eighth more than has come.
+    let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
+    large::give(Vec::new());
+    connection.receive(half).unwrap();
+    tick(&mut connection, 10_000);
+    tick(&mut connection, 20_000);
+    assert!(held(&connection) <= (1 << 20) / 8 * 9 + 100_000, "{} bytes", held(&connection));
+}
+
+#[test]
+fn a_burst_of_pings_leaves_nothing() {
+    let mut connection = open_server(&[ConfigFlag::AcceptAnyMask]);
+    connection.receive(&b"\x89\x7Dxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx".repeat(10_000)).unwrap();
+    while connection.has_more() {
+        assert!(connection.events().len() <= 4096);
+        connection.receive(b"").unwrap();
+    }
+    write_output(&mut connection);
+    write_output(&mut connection);
+    tick(&mut connection, 0);
+    assert_eq!(held(&connection), 0);
+    for _ in 0..9 {
+        let mut buffers = None;
+        assert!(buffers::of(&mut buffers).unwrap().held() < 1 << 20);
+        std::mem::forget(buffers);
+    }
+}
+
+#[test]
+fn a_prepared_message_is_lent_and_not_copied() {
+    let payload = vec![7; 1 << 20];
+    let message = Message::new(Opcode::Binary, &payload, Compress::Never, &Config::default()).unwrap();
+    let mut connections: Vec<Connection> = (0..20).map(|_| open_server(&[])).collect();
+    for connection in &mut connections {
+        connection.send(Opcode::Text, b"before").unwrap();
+        assert_eq!(connection.send_message(&message), Ok(8 + 10 + (1 << 20)));
+        assert_eq!(connection.send(Opcode::Text, b"after"), Err(Error::OutputFull));
+        connection.sent(8).unwrap();
+        assert_eq!(connection.waiting(), 10 + (1 << 20));
+        assert!(held(connection) < 200_000);
+    }
+    drop(message);
+    for (number, connection) in connections.iter_mut().enumerate() {
+        let mut written = Vec::new();
+        let mut len = 0;
+        loop {
+            let output = connection.output(len, 0).unwrap();
+            if output.bytes.is_empty() {
+                break;
+            }
+            len = output.bytes.len().min(1 + number * 70_000);
+            written.extend_from_slice(&output.bytes[..len]);
+        }
+        assert_eq!(written[..10], [0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0]);
+        assert_eq!(written[10..], payload);
+        assert!(connection.buffers.is_none());
+    }
+}
+
+#[test]
+fn what_a_host_takes_all_at_once_is_lent_as_written() {
+    let message = Message::new(Opcode::Binary, &[7; 20_000], Compress::Never, &Config::default()).unwrap();
+    let mut connection = open_server(&[]);
+    let mut taken = Vec::new();
+    connection.send(Opcode::Text, b"a").unwrap();
+    connection.send_message(&message).unwrap();
+    connection.send_message(&message).unwrap();
+    connection.send(Opcode::Text, b"b").unwrap();
+    let expected: Vec<u8> = output(&mut connection);
+    let mut lens = Vec::new();
+    loop {
+        let parts: Vec<u8> = connection.parts().flatten().copied().collect();
+        let (lending, wait_ms, more) = connection.take_output(0).unwrap();
+        lens.push(lending.len);
+        taken.extend_from_slice(&parts[..lending.len]);
+        assert_eq!(connection.waiting() > 0, more);
+        if !more {
+            assert_eq!(wait_ms, 30_000);
+            break;
+        }
+    }
+    assert_eq!(taken, expected);
+    assert_eq!(lens, [3 + 4, 20_000, 4, 20_000, 3]);
+    assert!(connection.buffers.is_none());
+    assert_eq!(connection.take_output(30_000).unwrap().0.len, 2, "a ping");
+    assert_eq!(connection.take_output(60_000).unwrap().1, 40_000 / 16 + 1, "as much was written as takes so long");
+    assert_eq!(connection.take_output(62_501).unwrap().1, 0);
+}
+
+#[test]
+fn a_client_waits_for_the_final_response() {
+    let client = |head_len| {
+        let settings = Settings { max_head_len: head_len, ..Settings::default() };
+        let mut client = Connection::new(Role::Client, &Config { settings, ..Config::default() }).unwrap();
+        client.request(b"a", b"/").unwrap();
+        let key = output(&mut client);
+        let at = key.windows(5).position(|window| window == b"Key: ").unwrap() + 5;
+        let accept = handshake::accept_key(&key[at..at + 24]).unwrap();
+        let last = [
+            &b"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "[..],
+            &accept,
+            b"\r\n\r\n",
+        ];
+        (client, last.concat())
+    };
+    let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    for size in [1, 7, 1000] {
+        let (mut client, last) = client(16 << 10);
+        for part in [&interim[..], &last, b"\x81\x01a"].concat().chunks(size) {
+            client.receive(part).unwrap();
+            assert_eq!(client.error(), None);
+        }
+        assert_eq!(client.state(), State::Open);
+        assert_eq!(client.events().last().map(|event| event.kind), Some(EventKind::Text as u8));
+    }
+    let (mut client, _) = client(1000);
+    for _ in 0..20 {
+        client.receive(interim).unwrap();
+    }
+    assert_eq!(client.error(), Some(Error::HeadTooLarge), "they are limited in sum");
 }

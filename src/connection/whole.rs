@@ -4,8 +4,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::receive::{Input, append_unmasked, unmask_in_place};
-use super::{Buffers, ConfigFlag, Connection, Event, EventFlag, EventKind, Role};
+use super::receive::{Input, unmask_in_place};
+use super::{ConfigFlag, Connection, Event, EventFlag, EventKind, Role, buffers};
 use crate::error::Error;
 use crate::frame::{FIN, LENGTH_16_BIT, MASK, MAX_7_BIT_LEN, Opcode};
 use crate::utf8::Validator;
@@ -22,7 +22,8 @@ struct Whole {
 }
 
 impl Connection {
-    /// Takes as many of these messages as there are one behind the other in the input at `at`, and returns where they end.
+    /// Takes as many of these messages as there are one behind the other in the input at `at`, and as one call may deliver,
+    /// and returns where they end.
     pub(super) fn receive_whole_messages(&mut self, input: &mut Input<'_>, at: usize) -> Result<usize, Error> {
         if !self.reader.is_between_messages() || self.settings.max_fragments == 0 {
             return Ok(at);
@@ -30,18 +31,18 @@ impl Connection {
         let max_len = self.settings.max_frame_len.min(self.settings.max_message_len);
         let is_masked = self.role == Role::Server;
         let checks_text = !self.settings.has(ConfigFlag::SkipUtf8);
-        let buffers = Buffers::of(&mut self.buffers);
+        let buffers = buffers::of(&mut self.buffers)?;
         let mut at = at;
-        while let Some(message) = Whole::read(input.bytes(), at, is_masked, max_len) {
+        while !buffers.is_full()
+            && let Some(message) = Whole::read(input.bytes(), at, is_masked, max_len)
+        {
             let Whole { kind, mask_key, payload_at, end } = message;
             let mut text = Validator::default();
             let checked = (kind == EventKind::Text && checks_text).then_some(&mut text);
             let (offset, place) = match input {
                 Input::Shared(input) => {
-                    let offset = buffers.data.len();
                     let payload = input.get(payload_at..end).unwrap_or_default();
-                    append_unmasked(&mut buffers.data, payload, mask_key, 0, checked)?;
-                    (offset, 0)
+                    (buffers.put_whole(payload, mask_key, checked)?, 0)
                 }
                 Input::InPlace(input) => {
                     let payload = input.get_mut(payload_at..end).unwrap_or_default();
@@ -53,10 +54,9 @@ impl Connection {
                 return Err(Error::InvalidUtf8);
             }
             let flags = EventFlag::First as u8 | EventFlag::Last as u8 | place;
-            buffers.events.push(Event { flags, ..Event::new(kind, offset, end.saturating_sub(payload_at)) });
+            buffers.put_event(Event { flags, ..Event::new(kind, offset, end.saturating_sub(payload_at)) })?;
             at = end;
         }
-        buffers.message = buffers.data.len()..buffers.data.len();
         Ok(at)
     }
 }

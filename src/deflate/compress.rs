@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
-use super::{Direction, History, TAIL};
+use super::{Direction, History, TAIL, made};
 use crate::error::Error;
+use crate::memory::append;
 use crate::pool::{self, Pool};
 
 /// How many compressors a thread keeps: as many connections compress without being given their history first.
@@ -17,11 +18,17 @@ const KEPT: usize = 4;
 const MEM_LEVEL: i32 = 8;
 /// How many bytes a compressor writes at a time: as many as it reads, within these.
 const STEPS: std::ops::RangeInclusive<usize> = 64..=8 << 10;
+/// How much memory zlib takes for a compressor, at most.
+const DEFLATE_LEN: usize = 384 << 10;
 /// A buffer that has grown beyond this is given back.
 const KEPT_CAPACITY: usize = 64 << 10;
 
 thread_local! {
     static UNUSED: Pool<Compressed> = const { Pool::new(KEPT) };
+}
+
+pub(super) fn clear_pool() {
+    pool::clear(&UNUSED);
 }
 
 /// What the compression of one end needs to remember between messages.
@@ -104,10 +111,13 @@ impl Compressor {
         if let Some(known) = pool::take(&UNUSED, |unused| Some(unused.mark) == self.mark) {
             return Ok(known.renamed());
         }
-        let fits = |unused: &Compressed| unused.window_bits == window_bits && unused.level == level;
-        let mut compressed = match pool::take_if_full(&UNUSED, fits) {
-            Some(unused) => unused.renamed(),
-            None => Compressed::new(window_bits, level),
+        // With as many as there may be the oldest goes, reused where it fits: so none stays for ever for which there is no
+        // use any more.
+        let oldest = pool::take_oldest_if_full(&UNUSED);
+        let fits = |oldest: &Compressed| oldest.window_bits == window_bits && oldest.level == level;
+        let mut compressed = match oldest.filter(fits) {
+            Some(oldest) => oldest.renamed(),
+            None => Compressed::new(window_bits, level)?,
         };
         compressed.deflate.reset();
         for part in self.history.parts().into_iter().filter(|part| !part.is_empty()) {
@@ -118,7 +128,7 @@ impl Compressor {
 }
 
 impl Compressed {
-    fn new(window_bits: u8, level: u8) -> Self {
+    fn new(window_bits: u8, level: u8) -> Result<Self, Error> {
         let config = DeflateConfig {
             level: level.into(),
             // Negative for a stream without zlib's header.
@@ -126,7 +136,8 @@ impl Compressed {
             mem_level: MEM_LEVEL,
             ..DeflateConfig::default()
         };
-        Self { deflate: Deflate::new_with_config(config), level, window_bits, mark: 0, bytes: Vec::new() }.renamed()
+        let deflate = made(DEFLATE_LEN, || Deflate::new_with_config(config))?;
+        Ok(Self { deflate, level, window_bits, mark: 0, bytes: Vec::new() }.renamed())
     }
 
     /// The same under a mark that nobody has.
@@ -156,9 +167,8 @@ impl Compressed {
     fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
         if piece.is_empty() {
             // There is nothing to flush: an empty block (RFC 7692 section 7.2.3.6).
-            self.bytes.push(0);
-            self.bytes.extend(TAIL);
-            return Ok(());
+            append(&mut self.bytes, &[0])?;
+            return append(&mut self.bytes, &TAIL);
         }
         let mut rest = piece;
         loop {
@@ -188,5 +198,51 @@ fn count(before: u64, after: u64) -> usize {
 impl fmt::Debug for Compressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compressed").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Direction = Direction { takeover: true, window_bits: 12 };
+
+    /// Compresses one message, and returns the compressor's mark before and after.
+    fn send(compressor: &mut Compressor, direction: Direction) -> (Option<u64>, Option<u64>) {
+        let before = compressor.mark;
+        let compressed = compressor.compress(direction, 6, b"the same words", true).unwrap();
+        compressor.keep(compressed, direction, b"the same words", true);
+        (before, compressor.mark)
+    }
+
+    fn windows() -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(unused) = pool::take(&UNUSED, |_| true) {
+            all.push(unused.window_bits);
+        }
+        all.reverse();
+        all
+    }
+
+    /// Connections that ask for other windows, get one answer each and leave do not make the others' sends slower for ever.
+    #[test]
+    fn what_nobody_uses_any_more_makes_room() {
+        for window_bits in [9, 10, 11, 13] {
+            send(&mut Compressor::default(), Direction { takeover: true, window_bits });
+        }
+        let mut others: [Compressor; KEPT] = Default::default();
+        for other in &mut others {
+            send(other, USUAL);
+        }
+        assert_eq!(windows(), [12; KEPT], "the oldest have gone");
+    }
+
+    #[test]
+    fn the_oldest_is_reused_where_it_fits() {
+        let mut connections: [Compressor; KEPT + 1] = Default::default();
+        for connection in &mut connections {
+            send(connection, USUAL);
+        }
+        assert_eq!(windows().len(), KEPT);
     }
 }

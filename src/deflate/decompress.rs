@@ -6,13 +6,16 @@ use std::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{Direction, History, MAX_WINDOW_BITS, TAIL};
+use super::{Direction, History, MAX_WINDOW_BITS, TAIL, made};
 use crate::error::Error;
 use crate::mask::unmask_copy;
+use crate::memory::filled;
 use crate::pool::{self, Pool};
 
 /// How many inflaters a thread keeps.
 const KEPT: usize = 4;
+/// How much memory zlib takes for an inflater, at most.
+const INFLATE_LEN: usize = 64 << 10;
 /// How many bytes are unmasked and fed at a time.
 const INPUT_STEP: usize = 4 << 10;
 const CHECK_STEP: u64 = INPUT_STEP as u64;
@@ -29,6 +32,10 @@ thread_local! {
     static UNUSED: Pool<Inflater> = const { Pool::new(KEPT) };
 }
 
+pub(super) fn clear_pool() {
+    pool::clear(&UNUSED);
+}
+
 /// What the inflating of the peer's messages needs to remember.
 #[derive(Debug, Default)]
 pub(crate) struct Decompressor {
@@ -40,12 +47,12 @@ pub(crate) struct Decompressor {
 /// What inflates one message.
 struct Inflater {
     stream: Stream,
-    unmasked: Box<[u8; INPUT_STEP]>,
+    unmasked: Vec<u8>,
 }
 
 struct Stream {
     inflate: Inflate,
-    inflated: Box<[u8; OUTPUT_STEP]>,
+    inflated: Vec<u8>,
     /// How much of the message has gone in and come out.
     fed: u64,
     produced: u64,
@@ -124,7 +131,10 @@ impl Decompressor {
 
 impl Inflater {
     fn take(history: &History, max_streams: u32) -> Result<Self, Error> {
-        let mut inflater = pool::take(&UNUSED, |_| true).unwrap_or_else(Self::new);
+        let mut inflater = match pool::take(&UNUSED, |_| true) {
+            Some(unused) => unused,
+            None => Self::new()?,
+        };
         inflater.stream.ends_left = max_streams;
         inflater.stream.fed = 0;
         inflater.stream.produced = 0;
@@ -132,19 +142,19 @@ impl Inflater {
         Ok(inflater)
     }
 
-    fn new() -> Self {
-        Self {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
             stream: Stream {
                 // zlib-rs always has the largest window. Whatever is agreed on, the history is no longer than that.
-                inflate: Inflate::new(false, MAX_WINDOW_BITS),
-                inflated: Box::new([0; OUTPUT_STEP]),
+                inflate: made(INFLATE_LEN, || Inflate::new(false, MAX_WINDOW_BITS))?,
+                inflated: filled(0, OUTPUT_STEP)?,
                 fed: 0,
                 produced: 0,
                 is_fed: false,
                 ends_left: 0,
             },
-            unmasked: Box::new([0; INPUT_STEP]),
-        }
+            unmasked: filled(0, INPUT_STEP)?,
+        })
     }
 }
 

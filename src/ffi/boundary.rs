@@ -1,6 +1,7 @@
 //! Where C's pointers become Rust's borrows, and Rust's results C's return values. No other file of `ffi` does either.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::slice;
@@ -8,15 +9,34 @@ use std::slice;
 use libc::{c_void, ptrdiff_t, size_t};
 
 use crate::error::Error;
+use crate::memory::Boxed;
+
+thread_local! {
+    /// Why the thread's last call failed that did.
+    static LAST_ERROR: Cell<Option<Error>> = const { Cell::new(None) };
+}
 
 /// Turns a result into the one return value of the C API: a count, or the number of the failure's code.
 #[inline]
 pub(super) fn returned(result: Result<usize, Error>) -> ptrdiff_t {
     match result.map(ptrdiff_t::try_from) {
         Ok(Ok(count)) => count,
-        Ok(Err(_)) => Error::LengthOutOfRange.code() as ptrdiff_t,
-        Err(error) => error.code() as ptrdiff_t,
+        Ok(Err(_)) => failed(Error::LengthOutOfRange),
+        Err(error) => failed(error),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failed(error: Error) -> ptrdiff_t {
+    // Nothing is to be dropped, so there is a place as long as the thread runs.
+    let _ = LAST_ERROR.try_with(|last| last.set(Some(error)));
+    error.code() as ptrdiff_t
+}
+
+/// Why the thread's last call failed that did.
+pub(super) fn last_error() -> Option<Error> {
+    LAST_ERROR.try_with(Cell::get).ok().flatten()
 }
 
 /// Runs a call of which it cannot be shown that it never panics, and turns a panic into an error.
@@ -90,6 +110,21 @@ pub(super) fn apart(input: *const c_void, input_len: size_t, out: *const c_void,
     if overlap && input_len > 0 && out_len > 0 { Err(Error::BuffersOverlap) } else { Ok(()) }
 }
 
+/// Borrows the `count` records at `records` to write there.
+///
+/// # Safety
+///
+/// If `records` is not NULL, `count` of them can be written there, and nothing else reads or writes them for as long as
+/// `'a`.
+pub(super) unsafe fn places<'a, T: Copy>(records: *mut T, count: size_t) -> Result<&'a mut [T], Error> {
+    let size = count.checked_mul(size_of::<T>()).ok_or(Error::LengthOutOfRange)?;
+    Ok(match checked(records.cast(), size)? {
+        // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+        Some(records) => unsafe { slice::from_raw_parts_mut(records.cast().as_ptr(), count) },
+        None => &mut [],
+    })
+}
+
 /// Borrows the `count` lengths at `lens`, and returns their sum.
 ///
 /// # Safety
@@ -130,6 +165,26 @@ impl<'a> Iterator for Pieces<'a> {
         self.bytes = rest;
         Some(piece)
     }
+}
+
+/// A handle for C, which [`freed`] takes back.
+pub(super) fn leaked<T>(value: T) -> Result<*mut T, Error> {
+    Ok(Boxed::new(value)?.leak().as_ptr())
+}
+
+/// Drops what a handle stands for. NULL does nothing.
+///
+/// # Safety
+///
+/// `handle` is NULL, or came from [`leaked`] and was not given to this function before.
+pub(super) unsafe fn freed<T>(handle: *mut T) {
+    let Some(handle) = NonNull::new(handle) else { return };
+    let free = AssertUnwindSafe(|| {
+        // SAFETY: as the caller guarantees.
+        drop(unsafe { Boxed::from_leaked(handle) });
+        Ok(0)
+    });
+    let _ = guarded(free);
 }
 
 /// The place of a record to read or write.

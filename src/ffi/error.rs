@@ -1,7 +1,10 @@
 //! Version and errors.
 
+use std::ptr::null;
+
 use libc::{c_char, ptrdiff_t};
 
+use super::boundary::last_error;
 use crate::error::ErrorCode;
 
 /// Returns the version of the library that was loaded: major * 65536 + minor * 256 + patch.
@@ -24,6 +27,14 @@ pub extern "C" fn wsframe_strerror(error: ptrdiff_t) -> *const c_char {
         None => c"an error that this version of libwsframe does not know",
     };
     sentence.as_ptr()
+}
+
+/// Returns an English sentence for the log that says why this thread's last call failed that returned less than 0, to the
+/// exact cause, where wsframe_strerror() only knows the kind. The string is static and ends with NUL; NULL if no call has
+/// failed in this thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn wsframe_why() -> *const c_char {
+    last_error().map_or(null(), |error| error.c_sentence().as_ptr())
 }
 
 /// Returns the close code that tells the peer of an error (RFC 6455 section 7.4.1): 1002, 1007, 1008 or 1009 for its own

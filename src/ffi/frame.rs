@@ -72,24 +72,14 @@ pub unsafe extern "C" fn wsframe_header_build(
     returned(call())
 }
 
-/// Returns the length in bytes of a server's frame, which has no masking key: its header and payload_len bytes. It is
-/// the out_cap that wsframe_frame_build() needs.
-///
-/// Errors: WSFRAME_ERROR_ARGUMENT if such a frame would not fit into memory.
-#[unsafe(no_mangle)]
-pub extern "C" fn wsframe_frame_size(payload_len: u64) -> ptrdiff_t {
-    returned(frame::size(payload_len).ok_or(Error::LengthOutOfRange))
-}
-
 /// Writes a server's frame, which has no masking key, to out (RFC 6455 section 5.2): its header, then the payload_len
 /// bytes at payload.
 ///
-/// first_byte is the first byte on the wire, for instance 0x81 for a whole text message. Written with the constants that
-/// is WSFRAME_HEADER_FIN | WSFRAME_OPCODE_TEXT; C++20, in which two enums may not be combined, wants one of them cast to
-/// uint32_t. A message in several frames starts with its opcode without FIN, goes on with WSFRAME_OPCODE_CONTINUATION and
-/// ends with WSFRAME_HEADER_FIN | WSFRAME_OPCODE_CONTINUATION.
+/// first_byte is the first byte on the wire: 0x81 for a whole text message, or with the constants
+/// WSFRAME_OPCODE_FIN | WSFRAME_OPCODE_TEXT. A message in several frames starts with its opcode without FIN, goes on with
+/// WSFRAME_OPCODE_CONTINUATION and ends with WSFRAME_OPCODE_FIN | WSFRAME_OPCODE_CONTINUATION.
 ///
-/// Returns how many bytes were written, which is wsframe_frame_size(payload_len). For a client's frame, or to save the
+/// Returns how many bytes were written, at most payload_len + WSFRAME_FRAME_OVERHEAD. For a client's frame, or to save the
 /// copy of a large payload, see wsframe_header_build().
 ///
 /// Errors: WSFRAME_ERROR_SPACE if out_cap is too small. WSFRAME_ERROR_ARGUMENT if first_byte is above 255 or has a reserved
@@ -119,7 +109,7 @@ pub unsafe extern "C" fn wsframe_frame_build(
 /// Writes a server's frame for each of count payloads, one behind the other, to out. As wsframe_frame_build(), but for many
 /// small messages with one call. The payloads stand one behind the other at in; lens are their count lengths.
 ///
-/// Returns how many bytes were written, which is the sum of wsframe_frame_size() of each.
+/// Returns how many bytes were written, for each at most its length + WSFRAME_FRAME_OVERHEAD.
 ///
 /// Errors: as wsframe_frame_build().
 ///

@@ -17,7 +17,7 @@ use crate::handshake::{self, HeadReader};
 ///
 /// Returns 28, the length of the answer.
 ///
-/// Errors: WSFRAME_ERROR_HANDSHAKE unless key is the canonical base64 of 16 bytes: answer with HTTP status 400.
+/// Errors: WSFRAME_ERROR_HANDSHAKE unless key is the base64 of 16 bytes: answer with HTTP status 400.
 /// WSFRAME_ERROR_SPACE if out_cap is below 28. WSFRAME_ERROR_ARGUMENT if key or out is NULL and its length is not 0.
 /// WSFRAME_ERROR_INTERNAL as the seventh rule above says.
 ///
@@ -80,9 +80,9 @@ pub unsafe extern "C" fn wsframe_handshake_answer(
         let mut connection = Connection::new(Role::Server, &config)?;
         connection.receive(head)?;
         if connection.state() == State::Asked {
-            return Err(Error::WrongState);
+            return Err(Error::AsksConfig);
         }
-        let answer = connection.output();
+        let answer = connection.output(0, 0)?.bytes;
         // SAFETY: the caller guarantees out_cap writable bytes; in is not needed any more.
         let out = unsafe { bytes_mut(out, out_cap) }?;
         out.get_mut(..answer.len()).ok_or(Error::OutputTooSmall)?.copy_from_slice(answer);

@@ -4,20 +4,22 @@ use std::panic::AssertUnwindSafe;
 
 use libc::{c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, guarded, place, returned};
-use super::connection::{on, opcode, wsframe_connection};
-use super::records::wsframe_config;
-use crate::connection::{Connection, Message};
+use super::boundary::{bytes, freed, guarded, leaked, place, returned};
+use super::records::{Sending, wsframe_config};
+use crate::connection::Message;
+use crate::error::Error;
+use crate::frame::Opcode;
 
 /// A message that is checked and compressed once, and sent on many connections.
 ///
-/// It does not change: any number of threads may send it at the same time. It may be freed as soon as it was sent.
+/// It does not change: any number of threads may send it at the same time. It may be freed as soon as it was sent: what
+/// connections still need of it lives until they have written it.
 #[allow(non_camel_case_types)]
-pub struct wsframe_message(Message);
+pub struct wsframe_message(pub(super) Message);
 
 /// Prepares a message for many connections and writes its handle to *message: checks it, and compresses it if the config has
-/// WSFRAME_CONFIG_DEFLATE, without a context, which every receiver understands. opcode and in are those of
-/// wsframe_connection_send(); config is that of the connections it is meant for, and may be NULL for the defaults.
+/// WSFRAME_CONFIG_DEFLATE, without a context, which every receiver understands. opcode, without
+/// WSFRAME_OPCODE_MORE, and in are those of a message for wsframe_connection_send(); config is that of the connections it is meant for, and may be NULL for the defaults.
 ///
 /// The handle lives until wsframe_message_free(); in is copied.
 ///
@@ -43,10 +45,13 @@ pub unsafe extern "C" fn wsframe_message_new(
         let payload = unsafe { bytes(r#in, in_len) }?;
         // SAFETY: the caller guarantees the config.
         let config = unsafe { wsframe_config::read(config) }?;
-        let (opcode, compress) = self::opcode(opcode)?;
-        let handle = Box::new(wsframe_message(Message::new(opcode, payload, compress, &config)?));
+        let Sending { opcode, compress, more } = Sending::read(opcode)?;
+        if more || !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(Error::SendNotData);
+        }
+        let handle = leaked(wsframe_message(Message::new(opcode, payload, compress, &config)?))?;
         // SAFETY: not NULL, and the caller guarantees that a pointer can be written there.
-        unsafe { out.write(Box::into_raw(handle)) };
+        unsafe { out.write(handle) };
         Ok(0)
     };
     returned(guarded(AssertUnwindSafe(call)))
@@ -59,34 +64,6 @@ pub unsafe extern "C" fn wsframe_message_new(
 /// message is NULL or came from wsframe_message_new() and was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wsframe_message_free(message: *mut wsframe_message) {
-    if message.is_null() {
-        return;
-    }
-    // SAFETY: the caller guarantees a live handle, and gives it up.
-    drop(unsafe { Box::from_raw(message) });
-}
-
-/// Puts a prepared message into the output; compressed if it is, and if both ends of this connection have agreed to
-/// compress.
-///
-/// Returns how many bytes of output wait.
-///
-/// Errors: as wsframe_connection_send().
-///
-/// # Safety
-///
-/// connection and message are live handles.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn wsframe_connection_send_message(
-    connection: *mut wsframe_connection,
-    message: *const wsframe_message,
-) -> ptrdiff_t {
-    let call = |connection: &mut Connection| {
-        // SAFETY: the caller guarantees a live handle or NULL.
-        let message = unsafe { place(message)?.as_ref() };
-        connection.send_message(&message.0)?;
-        Ok(connection.waiting())
-    };
-    // SAFETY: the caller guarantees a live handle.
-    unsafe { on(connection, call) }
+    // SAFETY: as the caller guarantees.
+    unsafe { freed(message) };
 }

@@ -4,16 +4,20 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::head::is_field_name;
 use crate::deflate::{MAX_WINDOW_BITS, MIN_COMPRESSION_WINDOW_BITS, MIN_WINDOW_BITS, Parameters};
 use crate::error::Error;
+use crate::memory::{collected, push};
 
 const PERMESSAGE_DEFLATE: &str = "permessage-deflate";
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
+/// As much as all of it takes, with separators and values.
+const TEXT_LEN: usize = 160;
 
 /// What a server answers to the first offer of permessage-deflate that it can accept in the values of a request's
 /// fields, or `None` if there is none.
@@ -23,39 +27,43 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 ///
 /// # Errors
 ///
-/// [`Error::MalformedExtensions`].
+/// [`Error::MalformedExtensions`] or [`Error::OutOfMemory`].
 pub fn accept_offer<'a>(
     mut values: impl Iterator<Item = &'a [u8]>,
     wanted: Parameters,
 ) -> Result<Option<(Parameters, String)>, Error> {
     for offer in extensions(&mut values)? {
         if offer.name == PERMESSAGE_DEFLATE
-            && let Some(agreed) = Deflate::read(&offer).and_then(|offer| offer.accepted(wanted))
+            && let Some((agreed, answer)) = Deflate::read(&offer).and_then(|offer| offer.accepted(wanted))
         {
-            return Ok(Some(agreed));
+            return Ok(Some((agreed, answer.to_text()?)));
         }
     }
     Ok(None)
 }
 
-/// What a client offers to get what is `wanted`.
-#[must_use]
-pub fn offer(wanted: Parameters) -> String {
-    let client_max_window_bits = Some(wanted.client_max_window_bits).filter(|&bits| bits < MAX_WINDOW_BITS);
+/// What a client offers to get what is `wanted`. It asks for a window of the server only if that is smaller than the largest:
+/// many servers answer every offer alike. That it would keep to a smaller window if it were asked, it always says.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub fn offer(wanted: Parameters) -> Result<String, Error> {
     Deflate {
         server_no_context_takeover: wanted.server_no_context_takeover,
         client_no_context_takeover: wanted.client_no_context_takeover,
         server_max_window_bits: Some(wanted.server_max_window_bits).filter(|&bits| bits < MAX_WINDOW_BITS),
-        client_max_window_bits: Some(client_max_window_bits),
+        client_max_window_bits: Some(None),
     }
-    .to_string()
+    .to_text()
 }
 
 /// What a server has agreed to in the values of a response's fields; `None` if nothing, or if nothing was `wanted`.
 ///
 /// # Errors
 ///
-/// [`Error::MalformedExtensions`], [`Error::UnofferedExtension`] or [`Error::InvalidDeflateResponse`].
+/// [`Error::MalformedExtensions`], [`Error::UnofferedExtension`], [`Error::InvalidDeflateResponse`] or
+/// [`Error::OutOfMemory`].
 pub fn check_response<'a>(
     mut values: impl Iterator<Item = &'a [u8]>,
     wanted: Option<Parameters>,
@@ -128,7 +136,7 @@ impl Deflate {
     }
 
     /// As an offer, what a server agrees to and how it says so.
-    fn accepted(&self, wanted: Parameters) -> Option<(Parameters, String)> {
+    fn accepted(&self, wanted: Parameters) -> Option<(Parameters, Self)> {
         let client_limit = self.client_max_window_bits.map(|bits| bits.unwrap_or(MAX_WINDOW_BITS));
         let agreed = Parameters {
             server_no_context_takeover: wanted.server_no_context_takeover || self.server_no_context_takeover,
@@ -153,7 +161,7 @@ impl Deflate {
             client_max_window_bits: Some(Some(agreed.client_max_window_bits))
                 .filter(|&bits| bits < Some(MAX_WINDOW_BITS)),
         };
-        Some((agreed, answer.to_string()))
+        Some((agreed, answer))
     }
 
     /// As an answer, what it means for the server that gave it. It may always refer less far back.
@@ -167,22 +175,28 @@ impl Deflate {
         })
     }
 
-    /// As an answer, what it means for a client that offered what it `wanted`; `None` if it is more than that.
+    /// As an answer, what it means for a client that offered what it `wanted`; `None` if it is not that. The client itself
+    /// never refers further back than it wants to.
     fn agreed(&self, wanted: Parameters) -> Option<Parameters> {
         let server_max_window_bits = self.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS);
-        let client_max_window_bits = match self.client_max_window_bits {
-            None => wanted.client_max_window_bits,
-            Some(bits) => bits?,
-        };
+        let client_max_window_bits = self.client_max_window_bits.unwrap_or(Some(MAX_WINDOW_BITS))?;
         let is_offered = server_max_window_bits <= wanted.server_max_window_bits
-            && client_max_window_bits <= wanted.client_max_window_bits
             && (self.server_no_context_takeover || !wanted.server_no_context_takeover);
         is_offered.then_some(Parameters {
             server_no_context_takeover: self.server_no_context_takeover,
             client_no_context_takeover: self.client_no_context_takeover || wanted.client_no_context_takeover,
             server_max_window_bits,
-            client_max_window_bits,
+            client_max_window_bits: client_max_window_bits.min(wanted.client_max_window_bits),
         })
+    }
+
+    /// As it stands in the field.
+    fn to_text(&self) -> Result<String, Error> {
+        let mut text = String::new();
+        text.try_reserve(TEXT_LEN).map_err(|_| Error::OutOfMemory)?;
+        // Within what is reserved, and a String takes whatever is written.
+        let _ = write!(text, "{self}");
+        Ok(text)
     }
 }
 
@@ -224,47 +238,46 @@ fn extensions<'a>(values: &mut dyn Iterator<Item = &'a [u8]>) -> Result<Vec<Exte
     for value in values {
         let value = std::str::from_utf8(value).map_err(|_| Error::MalformedExtensions)?;
         for element in split(value, ',').map(trim).filter(|element| !element.is_empty()) {
-            found.push(Extension::read(element).ok_or(Error::MalformedExtensions)?);
+            push(&mut found, Extension::read(element)?)?;
         }
     }
     Ok(found)
 }
 
 impl<'a> Extension<'a> {
-    fn read(element: &'a str) -> Option<Self> {
+    fn read(element: &'a str) -> Result<Self, Error> {
         let mut parts = split(element, ';').map(trim);
-        let name = parts.next().filter(|name| is_field_name(name.as_bytes()))?;
-        let mut parameters = Vec::new();
-        for parameter in parts {
+        let name = parts.next().filter(|name| is_field_name(name.as_bytes())).ok_or(Error::MalformedExtensions)?;
+        let parameters = collected(parts.map(|parameter| {
             let (name, value) = match parameter.split_once('=') {
                 Some((name, value)) => (trim(name), Some(unquoted(trim(value))?)),
                 None => (parameter, None),
             };
-            if !is_field_name(name.as_bytes()) {
-                return None;
-            }
-            parameters.push((name, value));
-        }
-        Some(Self { name, parameters })
+            if is_field_name(name.as_bytes()) { Ok((name, value)) } else { Err(Error::MalformedExtensions) }
+        }))?;
+        Ok(Self { name, parameters })
     }
 }
 
 /// A value as it is meant. Quotes may only be around a token, but others than the peer who does that have no harm of it.
-fn unquoted(value: &str) -> Option<Cow<'_, str>> {
+fn unquoted(value: &str) -> Result<Cow<'_, str>, Error> {
     match value.strip_prefix('"') {
-        None => is_field_name(value.as_bytes()).then_some(Cow::Borrowed(value)),
+        None if is_field_name(value.as_bytes()) => Ok(Cow::Borrowed(value)),
+        None => Err(Error::MalformedExtensions),
         Some(quoted) => until_quote(quoted).map(Cow::Owned),
     }
 }
 
 /// What stands before the closing quote, behind which nothing may stand.
-fn until_quote(quoted: &str) -> Option<String> {
+fn until_quote(quoted: &str) -> Result<String, Error> {
     let mut unescaped = String::new();
+    unescaped.try_reserve(quoted.len()).map_err(|_| Error::OutOfMemory)?;
     let mut rest = quoted.chars();
     loop {
-        match rest.next()? {
-            '"' => return rest.as_str().is_empty().then_some(unescaped),
-            '\\' => unescaped.push(rest.next()?),
+        match rest.next().ok_or(Error::MalformedExtensions)? {
+            '"' if rest.as_str().is_empty() => return Ok(unescaped),
+            '"' => return Err(Error::MalformedExtensions),
+            '\\' => unescaped.push(rest.next().ok_or(Error::MalformedExtensions)?),
             c => unescaped.push(c),
         }
     }
@@ -415,7 +428,9 @@ mod tests {
         assert_eq!(agreed("", WANTED), Ok(None));
         assert_eq!(agreed("permessage-deflate", WANTED), Ok(Some(WANTED)));
         let smaller = agreed("permessage-deflate; server_max_window_bits=12", SMALL);
-        assert_eq!(smaller, Ok(Some(SMALL)), "a client keeps to the window it offered");
+        assert_eq!(smaller, Ok(Some(SMALL)), "a client keeps to the window it wants");
+        let any = agreed("permessage-deflate; server_max_window_bits=12; client_max_window_bits=15", SMALL);
+        assert_eq!(any, Ok(Some(SMALL)), "a server may name a larger one");
         let restricted =
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=8";
         assert_eq!(
@@ -431,7 +446,6 @@ mod tests {
         let cases = [
             ("permessage-deflate", SMALL),
             ("permessage-deflate; server_max_window_bits=13", SMALL),
-            ("permessage-deflate; server_max_window_bits=12; client_max_window_bits=12", SMALL),
             ("permessage-deflate; client_max_window_bits", WANTED),
             ("permessage-deflate", no_takeover),
             ("permessage-deflate; unknown", WANTED),
@@ -462,7 +476,13 @@ mod tests {
 
     #[test]
     fn offers_say_what_is_wanted() {
-        assert_eq!(offer(WANTED), "permessage-deflate; client_max_window_bits");
-        assert_eq!(offer(SMALL), "permessage-deflate; server_max_window_bits=12; client_max_window_bits=11");
+        assert_eq!(offer(WANTED).unwrap(), "permessage-deflate; client_max_window_bits");
+        assert_eq!(
+            offer(SMALL).unwrap(),
+            "permessage-deflate; server_max_window_bits=12; client_max_window_bits",
+            "how far its own messages refer is the client's own affair"
+        );
+        let all = Parameters { server_no_context_takeover: true, client_no_context_takeover: true, ..SMALL };
+        assert!(offer(all).unwrap().len() + CLIENT_MAX_WINDOW_BITS.len() <= TEXT_LEN);
     }
 }

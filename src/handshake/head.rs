@@ -5,6 +5,7 @@
 use std::str;
 
 use crate::error::Error;
+use crate::memory::filled;
 
 /// Finds the blank line at the end of a head, however it is cut into pieces, and looks at each byte once.
 ///
@@ -58,9 +59,57 @@ pub fn is_field_value(value: &[u8]) -> bool {
 }
 
 /// Appends the parts of a head.
-pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`]; nothing is appended then.
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) -> Result<(), Error> {
+    let len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+    out.try_reserve(len).map_err(|_| Error::OutOfMemory)?;
     for part in parts {
         out.extend_from_slice(part);
+    }
+    Ok(())
+}
+
+/// Takes a head of HTTP/1.2 or above for one of HTTP/1.1, as it is meant to be (RFC 9110 section 2.5).
+///
+/// The version stands at the end of a request's first line, and at the start of a response's.
+pub fn lower_version(head: &mut [u8]) {
+    let line_len = head.iter().position(|&byte| byte == b'\r').unwrap_or_default();
+    let Some(line) = head.get_mut(..line_len) else { return };
+    let is_response = line.starts_with(b"HTTP/");
+    let version = if is_response { line.get_mut(..8) } else { line.last_chunk_mut::<8>().map(<[u8; 8]>::as_mut_slice) };
+    if let Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) = version {
+        *minor = b'1';
+    }
+}
+
+/// The names and values of the fields of a head that was read before, in order and without the memory of a table.
+pub fn fields_of(head: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    let lines = head.split(|&byte| byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let (name, value) = line.split_at_checked(colon)?;
+        Some((str::from_utf8(name).ok()?, value.get(1..)?.trim_ascii()))
+    })
+}
+
+/// The target of a request whose head was read before, as a path and query: also of a client that sends the whole address
+/// (RFC 9112 section 3.2.2).
+#[must_use]
+pub fn target_of(head: &[u8]) -> Option<&str> {
+    let line = head.split(|&byte| byte == b'\r').next()?;
+    let target = str::from_utf8(line.split(|&byte| byte == b' ').nth(1)?).ok()?;
+    let schemes = ["http://", "https://", "ws://", "wss://"];
+    let is_scheme = |scheme: &&str| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let Some(address) = schemes.iter().find(|scheme| is_scheme(scheme)).and_then(|scheme| target.get(scheme.len()..))
+    else {
+        return Some(target);
+    };
+    match address.find(['/', '?']).and_then(|at| address.get(at..)) {
+        Some(path) => Some(path),
+        None => Some("/"),
     }
 }
 
@@ -69,8 +118,15 @@ pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 pub struct Fields<'a>(Vec<httparse::Header<'a>>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(fields: &[httparse::Header<'a>]) -> Self {
-        Self(fields.to_vec())
+    /// Room for as many fields, and then the fields that `parse` has put there and counted.
+    pub(super) fn read<T>(
+        max_fields: usize,
+        parse: impl FnOnce(&mut [httparse::Header<'a>]) -> Result<(T, usize), Error>,
+    ) -> Result<(T, Self), Error> {
+        let mut fields = filled(httparse::EMPTY_HEADER, max_fields)?;
+        let (parsed, count) = parse(&mut fields)?;
+        fields.truncate(count);
+        Ok((parsed, Self(fields)))
     }
 
     /// The values of all fields of this name, whatever its letters' case.
@@ -130,6 +186,30 @@ mod tests {
         for input in cases {
             assert_eq!(HeadReader::default().push(input), Err(Error::MalformedHead), "{input:x?}");
         }
+    }
+
+    #[test]
+    fn a_later_version_is_lowered() {
+        let cases: [(&[u8], &[u8]); 6] = [
+            (b"GET / HTTP/1.2\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"),
+            (b"HTTP/1.9 101 HTTP/1.3\r\n\r\n", b"HTTP/1.1 101 HTTP/1.3\r\n\r\n"),
+            (b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"),
+            (b"GET / HTTP/2.2\r\n\r\n", b"GET / HTTP/2.2\r\n\r\n"),
+            (b"GET /\r\nA: HTTP/1.2\r\n\r\n", b"GET /\r\nA: HTTP/1.2\r\n\r\n"),
+            (b"\r\n", b"\r\n"),
+        ];
+        for (head, expected) in cases {
+            let mut lowered = head.to_vec();
+            lower_version(&mut lowered);
+            assert_eq!(lowered, expected);
+        }
+    }
+
+    #[test]
+    fn fields_are_read_again_as_they_were_read() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nEmpty:\r\nX: \t b c: d \t\r\nhost:e\r\n\r\nFrames: f\r\n";
+        let found: Vec<_> = fields_of(head).collect();
+        assert_eq!(found, [("Host", &b"a"[..]), ("Empty", b""), ("X", b"b c: d"), ("host", b"e")]);
     }
 
     #[test]

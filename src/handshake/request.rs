@@ -24,17 +24,20 @@ impl<'a> Request<'a> {
     ///
     /// [`Error::MalformedHead`], or [`Error::HeadTooLarge`] if it has more than `max_fields` fields.
     pub fn parse(head: &'a [u8], max_fields: usize) -> Result<Self, Error> {
-        let mut fields = vec![httparse::EMPTY_HEADER; max_fields];
-        let mut request = httparse::Request::new(&mut fields);
-        match request.parse(head) {
-            Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::TooManyHeaders) => return Err(Error::HeadTooLarge),
-            _ => return Err(Error::MalformedHead),
-        }
-        match (request.method, request.path, request.version) {
-            (Some(method), Some(target), Some(1)) => Ok(Self { method, target, fields: Fields::new(request.headers) }),
-            _ => Err(Error::MalformedHead),
-        }
+        let ((method, target), fields) = Fields::read(max_fields, |fields| {
+            let mut request = httparse::Request::new(fields);
+            match request.parse(head) {
+                Ok(httparse::Status::Complete(_)) => {}
+                Err(httparse::Error::TooManyHeaders) => return Err(Error::HeadTooLarge),
+                _ => return Err(Error::MalformedHead),
+            }
+            match (request.method, request.path, request.version) {
+                (Some(method), Some(target), Some(1)) => Ok(((method, target), request.headers.len())),
+                (.., Some(0)) => Err(Error::Http10),
+                _ => Err(Error::MalformedHead),
+            }
+        })?;
+        Ok(Self { method, target, fields })
     }
 
     /// Whether the client asks for WebSocket at all, rightly or not.
@@ -57,8 +60,8 @@ impl<'a> Request<'a> {
         if self.has_body() {
             return Err(Error::UnexpectedBody);
         }
-        if self.fields.single("Host", Error::InvalidHost)?.is_none() {
-            return Err(Error::InvalidHost);
+        if self.fields.single("Host", Error::NoHost)?.is_none() {
+            return Err(Error::NoHost);
         }
         if !self.asks_for_upgrade() {
             return Err(Error::NotAnUpgrade);
@@ -100,8 +103,8 @@ impl<'a> Request<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidRequest`] if `host` or `target` is empty or has anything but visible ASCII characters, or a `#`, or
-/// `target` does not begin with a slash.
+/// [`Error::InvalidHost`] if `host` is anything but a name or an address with a port; [`Error::InvalidTarget`] if `target`
+/// does not begin with a slash, or has anything but visible ASCII characters, or a `#`; [`Error::OutOfMemory`].
 pub fn write_request(
     host: &[u8],
     target: &[u8],
@@ -111,20 +114,32 @@ pub fn write_request(
     extra: &Extra,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    // A fragment is not sent (RFC 6455 section 3).
-    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#');
-    if !is_word(host) || !is_word(target) || !target.starts_with(b"/") {
-        return Err(Error::InvalidRequest);
+    // A fragment is not sent (RFC 6455 section 3), and neither are a scheme or a user's name (RFC 9110 section 7.2).
+    if host.is_empty() || !host.iter().all(|byte| byte.is_ascii_graphic() && !b"#/?@\\".contains(byte)) {
+        return Err(Error::InvalidHost);
     }
-    put(out, &[b"GET ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"]);
-    put(out, &[b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", key, b"\r\n"]);
-    let offered = subprotocols.join(", ");
-    if !offered.is_empty() {
-        put(out, &[b"Sec-WebSocket-Protocol: ", offered.as_bytes(), b"\r\n"]);
+    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+        return Err(Error::InvalidTarget);
     }
-    if let Some(offers) = extensions {
-        put(out, &[b"Sec-WebSocket-Extensions: ", offers.as_bytes(), b"\r\n"]);
+    let begin = out.len();
+    let mut write = || {
+        put(out, &[b"GET ", target, b" HTTP/1.1\r\nHost: ", host])?;
+        put(out, &[b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"])?;
+        put(out, &[b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", key, b"\r\n"])?;
+        for (number, name) in subprotocols.iter().enumerate() {
+            put(out, &[if number == 0 { b"Sec-WebSocket-Protocol: " } else { b", " }, name.as_bytes()])?;
+        }
+        if !subprotocols.is_empty() {
+            put(out, &[b"\r\n"])?;
+        }
+        if let Some(offers) = extensions {
+            put(out, &[b"Sec-WebSocket-Extensions: ", offers.as_bytes(), b"\r\n"])?;
+        }
+        put(out, &[extra.as_bytes(), b"\r\n"])
+    };
+    let written = write();
+    if written.is_err() {
+        out.truncate(begin);
     }
-    put(out, &[extra.as_bytes(), b"\r\n"]);
-    Ok(())
+    written
 }

@@ -8,6 +8,11 @@
  */
 enum { WSFRAME_VERSION = 0x000100 };
 
+/*
+ * By how much a server's frame is longer than its payload, in bytes and at most.
+ */
+enum { WSFRAME_FRAME_OVERHEAD = 10 };
+
 typedef enum wsframe_error {
     WSFRAME_ERROR_ARGUMENT = -1,
     WSFRAME_ERROR_STATE = -2,
@@ -20,6 +25,7 @@ typedef enum wsframe_error {
     WSFRAME_ERROR_UTF8 = -34,
     WSFRAME_ERROR_TOO_BIG = -35,
     WSFRAME_ERROR_POLICY = -36,
+    WSFRAME_ERROR_TIMEOUT = -37,
 } wsframe_error;
 
 typedef enum wsframe_opcode {
@@ -29,14 +35,17 @@ typedef enum wsframe_opcode {
     WSFRAME_OPCODE_CLOSE = 8,
     WSFRAME_OPCODE_PING = 9,
     WSFRAME_OPCODE_PONG = 10,
+    WSFRAME_OPCODE_RSV3 = 16,
+    WSFRAME_OPCODE_RSV2 = 32,
+    WSFRAME_OPCODE_RSV1 = 64,
+    WSFRAME_OPCODE_FIN = 128,
+    WSFRAME_OPCODE_MORE = 256,
+    WSFRAME_OPCODE_PLAIN = 512,
+    WSFRAME_OPCODE_COMPRESSED = 1024,
 } wsframe_opcode;
 
 typedef enum wsframe_header_flag {
     WSFRAME_HEADER_MASK = 1,
-    WSFRAME_HEADER_RSV3 = 16,
-    WSFRAME_HEADER_RSV2 = 32,
-    WSFRAME_HEADER_RSV1 = 64,
-    WSFRAME_HEADER_FIN = 128,
 } wsframe_header_flag;
 
 typedef enum wsframe_role {
@@ -54,23 +63,24 @@ typedef enum wsframe_state {
 } wsframe_state;
 
 typedef enum wsframe_event_kind {
-    WSFRAME_EVENT_REQUEST = 1,
-    WSFRAME_EVENT_HTTP = 2,
-    WSFRAME_EVENT_OPEN = 3,
-    WSFRAME_EVENT_TEXT = 4,
-    WSFRAME_EVENT_BINARY = 5,
-    WSFRAME_EVENT_PING = 6,
-    WSFRAME_EVENT_PONG = 7,
+    WSFRAME_EVENT_TEXT = 1,
+    WSFRAME_EVENT_BINARY = 2,
     WSFRAME_EVENT_CLOSE = 8,
-    WSFRAME_EVENT_ERROR = 9,
+    WSFRAME_EVENT_PING = 9,
+    WSFRAME_EVENT_PONG = 10,
+    WSFRAME_EVENT_REQUEST = 16,
+    WSFRAME_EVENT_HTTP = 17,
+    WSFRAME_EVENT_OPEN = 18,
+    WSFRAME_EVENT_ERROR = 19,
+    WSFRAME_EVENT_GONE = 20,
 } wsframe_event_kind;
 
-typedef enum wsframe_event_flag {
-    WSFRAME_EVENT_FIRST = 1,
-    WSFRAME_EVENT_LAST = 2,
-    WSFRAME_EVENT_IN_PLACE = 4,
-    WSFRAME_EVENT_COMPRESSED = 8,
-} wsframe_event_flag;
+typedef enum wsframe_data_flag {
+    WSFRAME_DATA_COMPRESSED = 4,
+    WSFRAME_DATA_FIRST = 32,
+    WSFRAME_DATA_LAST = 64,
+    WSFRAME_DATA_IN_PLACE = 128,
+} wsframe_data_flag;
 
 typedef enum wsframe_config_flag {
     WSFRAME_CONFIG_ASK = 1,
@@ -86,10 +96,17 @@ typedef enum wsframe_config_flag {
     WSFRAME_CONFIG_ACCEPT_ANY_CLOSE_CODE = 2048,
 } wsframe_config_flag;
 
-typedef enum wsframe_send_flag {
-    WSFRAME_SEND_PLAIN = 256,
-    WSFRAME_SEND_COMPRESSED = 512,
-} wsframe_send_flag;
+typedef enum wsframe_accept_flag {
+    WSFRAME_ACCEPT_WITHOUT_DEFLATE = 1,
+} wsframe_accept_flag;
+
+typedef enum wsframe_batch_flag {
+    WSFRAME_BATCH_MORE = 1,
+} wsframe_batch_flag;
+
+typedef enum wsframe_output_flag {
+    WSFRAME_OUTPUT_MORE = 1,
+} wsframe_output_flag;
 
 typedef struct wsframe_connection wsframe_connection;
 
@@ -100,7 +117,8 @@ typedef struct wsframe_config {
     uint32_t flags;
     uint64_t max_message_len;
     uint64_t max_frame_len;
-    uint64_t max_output_len;
+    uint64_t max_inflated_len;
+    uint64_t high_water_len;
     uint32_t max_fragments;
     uint32_t max_head_len;
     uint32_t max_head_fields;
@@ -117,17 +135,11 @@ typedef struct wsframe_config {
     uint32_t client_max_window_bits;
     const void *extensions;
     size_t extensions_len;
+    const void *subprotocol;
+    size_t subprotocol_len;
+    const void *target;
+    size_t target_len;
 } wsframe_config;
-
-typedef struct wsframe_event {
-    uint64_t connection;
-    uint64_t offset;
-    uint64_t length;
-    uint16_t close_code;
-    uint8_t kind;
-    uint8_t flags;
-    int32_t error;
-} wsframe_event;
 
 typedef struct wsframe_deflate {
     uint8_t server_no_context_takeover;
@@ -135,6 +147,44 @@ typedef struct wsframe_deflate {
     uint8_t server_max_window_bits;
     uint8_t client_max_window_bits;
 } wsframe_deflate;
+
+typedef struct wsframe_event {
+    uint64_t connection;
+    uint64_t offset;
+    uint64_t len;
+    uint16_t close_code;
+    uint8_t kind;
+    uint8_t flags;
+    int32_t error;
+} wsframe_event;
+
+typedef struct wsframe_batch {
+    const struct wsframe_event *events;
+    size_t count;
+    const void *data;
+    size_t data_len;
+    uint32_t flags;
+    uint32_t reserved;
+} wsframe_batch;
+
+typedef struct wsframe_field {
+    const void *name;
+    size_t name_len;
+    const void *value;
+    size_t value_len;
+} wsframe_field;
+
+typedef struct wsframe_output {
+    const void *data;
+    size_t len;
+    uint32_t wait_ms;
+    uint32_t flags;
+} wsframe_output;
+
+typedef struct wsframe_part {
+    const void *data;
+    size_t len;
+} wsframe_part;
 
 typedef struct wsframe_header {
     uint64_t payload_len;
@@ -151,52 +201,15 @@ ptrdiff_t wsframe_connection_new(uint32_t role,
 
 void wsframe_connection_free(struct wsframe_connection *connection);
 
-ptrdiff_t wsframe_connection_receive(struct wsframe_connection *connection,
-                                     const void *in,
-                                     size_t in_len);
+ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
 
-ptrdiff_t wsframe_connection_receive_in_place(struct wsframe_connection *connection,
-                                              void *in,
-                                              size_t in_len);
+const char *wsframe_connection_error(const struct wsframe_connection *connection);
 
-const struct wsframe_event *wsframe_connection_events(const struct wsframe_connection *connection);
+ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
+                                         const void **subprotocol);
 
-ptrdiff_t wsframe_connection_data(const struct wsframe_connection *connection, const void **data);
-
-ptrdiff_t wsframe_connection_output(const struct wsframe_connection *connection,
-                                    const void **output);
-
-ptrdiff_t wsframe_connection_sent(struct wsframe_connection *connection, size_t len);
-
-ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
-                                  uint32_t opcode,
-                                  const void *in,
-                                  size_t in_len);
-
-ptrdiff_t wsframe_connection_send_many(struct wsframe_connection *connection,
-                                       uint32_t opcode,
-                                       const void *in,
-                                       const size_t *lens,
-                                       size_t count);
-
-ptrdiff_t wsframe_connection_send_piece(struct wsframe_connection *connection,
-                                        uint32_t opcode,
-                                        const void *in,
-                                        size_t in_len,
-                                        uint32_t last);
-
-ptrdiff_t wsframe_connection_ping(struct wsframe_connection *connection,
-                                  const void *in,
-                                  size_t in_len);
-
-ptrdiff_t wsframe_connection_pong(struct wsframe_connection *connection,
-                                  const void *in,
-                                  size_t in_len);
-
-ptrdiff_t wsframe_connection_close(struct wsframe_connection *connection,
-                                   uint32_t code,
-                                   const void *reason,
-                                   size_t reason_len);
+ptrdiff_t wsframe_connection_deflate(const struct wsframe_connection *connection,
+                                     struct wsframe_deflate *deflate);
 
 ptrdiff_t wsframe_connection_request(struct wsframe_connection *connection,
                                      const void *host,
@@ -210,16 +223,16 @@ ptrdiff_t wsframe_connection_add_field(struct wsframe_connection *connection,
                                        const void *value,
                                        size_t value_len);
 
-ptrdiff_t wsframe_connection_decline_deflate(struct wsframe_connection *connection);
-
 ptrdiff_t wsframe_connection_accept(struct wsframe_connection *connection,
                                     const void *subprotocol,
-                                    size_t subprotocol_len);
+                                    size_t subprotocol_len,
+                                    uint32_t flags,
+                                    struct wsframe_batch *batch);
 
-ptrdiff_t wsframe_connection_refuse(struct wsframe_connection *connection,
-                                    uint32_t status,
-                                    const void *body,
-                                    size_t body_len);
+ptrdiff_t wsframe_connection_respond(struct wsframe_connection *connection,
+                                     uint32_t status,
+                                     const void *body,
+                                     size_t body_len);
 
 ptrdiff_t wsframe_connection_target(const struct wsframe_connection *connection,
                                     const void **target);
@@ -229,29 +242,64 @@ ptrdiff_t wsframe_connection_field(const struct wsframe_connection *connection,
                                    size_t name_len,
                                    const void **value);
 
-ptrdiff_t wsframe_connection_subprotocol(const struct wsframe_connection *connection,
-                                         const void **subprotocol);
+ptrdiff_t wsframe_connection_field_at(const struct wsframe_connection *connection,
+                                      size_t number,
+                                      struct wsframe_field *field);
 
-ptrdiff_t wsframe_connection_deflate(const struct wsframe_connection *connection,
-                                     struct wsframe_deflate *deflate);
+ptrdiff_t wsframe_connection_output(struct wsframe_connection *connection,
+                                    size_t sent,
+                                    uint64_t now_ms,
+                                    struct wsframe_output *output);
 
-ptrdiff_t wsframe_connection_state(const struct wsframe_connection *connection);
+ptrdiff_t wsframe_connection_parts(const struct wsframe_connection *connection,
+                                   struct wsframe_part *parts,
+                                   size_t count);
 
-const char *wsframe_connection_error(const struct wsframe_connection *connection);
+ptrdiff_t wsframe_connection_waiting(const struct wsframe_connection *connection);
 
-ptrdiff_t wsframe_connection_tick(struct wsframe_connection *connection, uint64_t now_ms);
+ptrdiff_t wsframe_connection_receive(struct wsframe_connection *connection,
+                                     const void *in,
+                                     size_t in_len,
+                                     struct wsframe_batch *batch);
+
+ptrdiff_t wsframe_connection_receive_in_place(struct wsframe_connection *connection,
+                                              void *in,
+                                              size_t in_len,
+                                              struct wsframe_batch *batch);
+
+ptrdiff_t wsframe_connection_gone(struct wsframe_connection *connection,
+                                  struct wsframe_batch *batch);
+
+ptrdiff_t wsframe_connection_send(struct wsframe_connection *connection,
+                                  uint32_t opcode,
+                                  const void *in,
+                                  size_t in_len);
+
+ptrdiff_t wsframe_connection_send_many(struct wsframe_connection *connection,
+                                       uint32_t opcode,
+                                       const void *in,
+                                       const size_t *lens,
+                                       size_t count);
+
+ptrdiff_t wsframe_connection_send_message(struct wsframe_connection *connection,
+                                          const struct wsframe_message *message);
+
+ptrdiff_t wsframe_connection_close(struct wsframe_connection *connection,
+                                   uint32_t code,
+                                   const void *reason,
+                                   size_t reason_len);
 
 uint32_t wsframe_version(void);
 
 const char *wsframe_strerror(ptrdiff_t error);
+
+const char *wsframe_why(void);
 
 uint16_t wsframe_close_code(ptrdiff_t error);
 
 ptrdiff_t wsframe_header_parse(const void *in, size_t in_len, struct wsframe_header *header);
 
 ptrdiff_t wsframe_header_build(const struct wsframe_header *header, void *out, size_t out_cap);
-
-ptrdiff_t wsframe_frame_size(uint64_t payload_len);
 
 ptrdiff_t wsframe_frame_build(uint32_t first_byte,
                               const void *payload,
@@ -280,13 +328,7 @@ ptrdiff_t wsframe_extensions_answer(const void *in,
                                     void *out,
                                     size_t out_cap);
 
-ptrdiff_t wsframe_unmask(void *data, size_t len, const void *key, size_t offset);
-
-ptrdiff_t wsframe_unmask_copy(const void *in,
-                              size_t len,
-                              const void *key,
-                              size_t offset,
-                              void *out);
+ptrdiff_t wsframe_unmask(const void *in, size_t len, const void *key, size_t offset, void *out);
 
 ptrdiff_t wsframe_message_new(uint32_t opcode,
                               const void *in,
@@ -295,8 +337,5 @@ ptrdiff_t wsframe_message_new(uint32_t opcode,
                               struct wsframe_message **message);
 
 void wsframe_message_free(struct wsframe_message *message);
-
-ptrdiff_t wsframe_connection_send_message(struct wsframe_connection *connection,
-                                          const struct wsframe_message *message);
 
 ptrdiff_t wsframe_utf8_check(const void *in, size_t len);
