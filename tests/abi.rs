@@ -1,11 +1,13 @@
 //! What the built library promises to the dynamic linker, and what README.md says of it under "The ABI promise".
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use common::{cargo, release_library, run, scratch};
 
@@ -62,6 +64,35 @@ fn needs_no_library_but_those_of_the_c_runtime() {
     }
 }
 
+/// What an attacker could write to is neither code nor where code is looked up.
+#[test]
+fn nothing_that_can_be_written_is_executed() {
+    let segments = run(Command::new("readelf").args(["--program-headers", "--wide"]).arg(shared()));
+    let flags_of = |kind| segments.lines().find(|line| line.trim_start().starts_with(kind)).unwrap_or_default();
+    assert!(flags_of("GNU_STACK").contains(" RW "), "the stack is executable:\n{segments}");
+    assert!(!flags_of("GNU_RELRO").is_empty(), "no RELRO:\n{segments}");
+    assert!(!segments.contains(" RWE "), "a segment to be written and executed:\n{segments}");
+    let dynamic = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(shared()));
+    assert!(dynamic.contains("BIND_NOW"), "functions are looked up late:\n{dynamic}");
+}
+
+/// The messages of a panic say where the code was, but not on whose machine.
+#[test]
+fn nothing_is_told_of_the_machine_that_built_it() {
+    let home = env::var("HOME").expect("a home folder");
+    let cargo_home = env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
+    let paths = [format!("{cargo_home}/registry/"), concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned()];
+    for library in [shared(), release_library().static_archive()] {
+        let bytes = fs::read(&library).expect("the library can be read");
+        for path in &paths {
+            let is_told = bytes.windows(path.len()).any(|part| part == path.as_bytes());
+            assert!(!is_told, "{path} is in {}", library.display());
+        }
+        let is_found = bytes.windows(9).any(|part| part == b"/zlib-rs-");
+        assert!(is_found, "not even the path that stands for it is in {}", library.display());
+    }
+}
+
 /// Links nothing but the functions that must not panic, lets the linker drop what they do not reach, and looks for the
 /// entry of core's panic machinery in what is left.
 #[test]
@@ -114,5 +145,5 @@ fn panics(symbols: &str) -> bool {
 fn declared_function(line: &str) -> Option<&str> {
     let before_arguments = line.split_once('(')?.0;
     let name = before_arguments.rsplit([' ', '*']).next()?;
-    (name.starts_with("wsframe_") && !line.starts_with([' ', '#'])).then_some(name)
+    (name.starts_with("wsframe_") && !line.starts_with([' ', '#', '/'])).then_some(name)
 }

@@ -175,15 +175,41 @@ fn every_function_is_called_from_threads() {
     }
 }
 
-/// The README's quick start, compiled as it says there.
+/// Every cause of which a caller can be told by `wsframe_why()` is provoked by `tests/c/errors.c`, which prints the sentences.
 #[test]
-fn hello_prints_what_it_should() {
-    for (way, library) in [("shared", shared_library()), ("static", static_library())] {
-        let program = compile("examples/c/hello.c", way, &[], &library);
-        assert_eq!(
-            output(&mut Command::new(program)),
-            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\nreceived: Hello\nto send: 81 05 48 65 6c 6c 6f\n"
-        );
+fn every_mistake_of_the_caller_is_made() {
+    /// Causes that need what that program does not have, and where they are provoked.
+    const ELSEWHERE: [&str; 3] = [
+        "LengthsDiffer",  // no C function takes two lengths that have to be equal
+        "DeadHandle",     // tests/c/panic
+        "ConcurrentCall", // tests/c/threads.c
+    ];
+    let printed = output(&mut Command::new(compile("tests/c/errors.c", "causes", &[], &shared_library())));
+    let mut causes = 0;
+    for line in include_str!("../src/error.rs").lines() {
+        let mut words = line.split_whitespace();
+        let (Some(cause), Some("Argument" | "State" | "Space")) = (words.next(), words.next()) else { continue };
+        let Some((_, sentence)) = line.split_once('"') else { continue };
+        if !ELSEWHERE.contains(&cause) {
+            let is_made = printed.lines().any(|line| line == sentence.trim_end_matches('"'));
+            assert!(is_made, "tests/c/errors.c does not provoke {cause}: {sentence}");
+            causes += 1;
+        }
+    }
+    assert!(causes > 30, "the causes are not found in src/error.rs");
+}
+
+/// The README's programs, compiled as it says there.
+#[test]
+fn the_programs_of_the_readme_print_what_they_should() {
+    let hello = "to send: HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\n\
+                 received: Hello\nto send: \\x81\\x05Hello\n";
+    let frames = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\nreceived: Hello\nto send: 81 05 48 65 6c 6c 6f\n";
+    for (source, expected) in [("examples/c/hello.c", hello), ("examples/c/frames.c", frames)] {
+        for (way, library) in [("shared", shared_library()), ("static", static_library())] {
+            assert_eq!(output(&mut Command::new(compile(source, way, &[], &library))), expected, "{source} {way}");
+        }
     }
 }
 
@@ -222,6 +248,25 @@ fn compiler(source: &str) -> Command {
     let mut command = Command::new(words.next().unwrap_or(default));
     command.args(words).arg(standard).current_dir(root());
     command
+}
+
+/// What is combined with an opcode is of one enum: C++20 warns where two are, and C++26 refuses it.
+#[test]
+fn later_cplusplus_has_nothing_to_say() {
+    let source = "tests/c/cplusplus.cpp";
+    for standard in ["-std=c++20", "-std=c++23", "-std=c++26"] {
+        let probe = compiler(source).args([standard, "-x", "c++", "-fsyntax-only", "/dev/null"]).output();
+        if probe.is_ok_and(|probe| probe.status.success()) {
+            run(compiler(source).arg(standard).args(STRICT).args([
+                "-Wdeprecated",
+                "-fsyntax-only",
+                "-Iinclude",
+                source,
+            ]));
+        } else {
+            assert_ne!(standard, "-std=c++20", "the compiler does not know it");
+        }
+    }
 }
 
 /// Whether the compiler knows them and a program can run with them, seen at the smallest one.

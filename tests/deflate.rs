@@ -98,11 +98,13 @@ fn frames(mut output: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
+/// Has all that waits written, and gives back what is not needed between two turns of a loop.
 fn taken(connection: &mut Connection) -> Vec<(u8, Vec<u8>)> {
-    let frames = frames(connection.output());
-    let len = connection.output().len();
-    connection.sent(len).unwrap();
-    frames
+    let waiting = connection.waiting();
+    let output: Vec<u8> = connection.parts().flatten().copied().collect();
+    assert_eq!(output.len(), waiting);
+    assert!(connection.output(waiting, 0).unwrap().bytes.is_empty());
+    frames(&output)
 }
 
 /// What the frames of one end say to an inflater.
@@ -139,10 +141,11 @@ impl Listener {
 fn what_is_sent_can_be_inflated_within_the_window() {
     let mut random = Random(1);
     let mut farthest = [0; 16];
+    let (mut full_for_messages, mut full_for_pieces) = (0, 0);
     for talk in 0..400 {
         let agreed = Agreed::random(&mut random, 9);
         let settings =
-            Settings { deflate_level: 1 + random.below(9) as u8, max_output_len: 80_000, ..Settings::default() };
+            Settings { deflate_level: 1 + random.below(9) as u8, high_water_len: 2000, ..Settings::default() };
         let mut sender = agreed.connection(true, settings);
         // A naive inflater keeps everything; what may be referred to is checked afterwards.
         let mut listener = Listener { inflater: Inflater::new(agreed.takeover, 15), message: None };
@@ -168,9 +171,10 @@ fn what_is_sent_can_be_inflated_within_the_window() {
                     while !is_last {
                         let (piece, after) = rest.split_at(random.below(rest.len() + 1));
                         is_last = after.is_empty() && random.is_one_in(2);
-                        let result = sender.send_piece_compressed(Opcode::Binary, piece, is_last, compress);
+                        let result = sender.send_as(Opcode::Binary, piece, compress, !is_last);
                         if result == Err(Error::OutputFull) {
-                            // Tried again when there is room.
+                            // Tried again when less waits.
+                            full_for_pieces += 1;
                             listener.hear(taken(&mut sender), &mut heard);
                             is_last = false;
                             continue;
@@ -179,14 +183,15 @@ fn what_is_sent_can_be_inflated_within_the_window() {
                         rest = after;
                     }
                 }
-                _ => is_sent = sender.send_compressed(Opcode::Binary, &message, compress).is_ok(),
+                _ => is_sent = sender.send_as(Opcode::Binary, &message, compress, false).is_ok(),
             }
             if is_sent {
                 sent.push(message);
+            } else {
+                full_for_messages += 1;
             }
             if !is_sent || random.is_one_in(3) {
                 listener.hear(taken(&mut sender), &mut heard);
-                sender.release();
             }
         }
         listener.hear(taken(&mut sender), &mut heard);
@@ -198,6 +203,7 @@ fn what_is_sent_can_be_inflated_within_the_window() {
     }
     // Otherwise the messages have become too short to show anything.
     assert!((9..16).all(|bits| farthest[bits] > (1 << bits) * 2 / 5), "{farthest:?}");
+    assert!(full_for_messages > 10 && full_for_pieces > 10, "{full_for_messages}, {full_for_pieces}");
 }
 
 /// Blocks of DEFLATE, made by hand: what no library makes, but a peer may.
@@ -351,6 +357,7 @@ fn what_is_received_is_what_the_naive_way_makes_of_it() {
                     break;
                 }
                 receiver.receive(piece).unwrap();
+                assert!(!receiver.has_more());
                 heard.extend(receiver.events().iter().filter(|event| event.is(EventKind::Binary)).map(|event| {
                     assert!(event.flags & EventFlag::Compressed as u8 != 0);
                     event.data(receiver.data()).to_vec()
@@ -389,11 +396,10 @@ fn pieces_refer_to_those_before_whatever_comes_between() {
         };
         let mut heard = Vec::new();
         for piece in 0..5 {
-            sender.send_piece(Opcode::Binary, &noise, piece == 4).unwrap();
+            sender.send_as(Opcode::Binary, &noise, Compress::IfShorter, piece < 4).unwrap();
             let frames = taken(&mut sender);
             assert_eq!(frames[0].1.len() < 100, piece > 0, "piece {piece}: {} bytes", frames[0].1.len());
             listener.hear(frames, &mut heard);
-            sender.release();
             for other in &mut others {
                 send_and_release(other, b"what others have to say", Compress::Always);
             }
@@ -445,10 +451,13 @@ fn held_by_each(agreed: Agreed, call: impl Fn(&mut Connection)) -> usize {
 }
 
 fn send_and_release(connection: &mut Connection, message: &[u8], compress: Compress) {
-    connection.send_compressed(Opcode::Binary, message, compress).unwrap();
-    let len = connection.output().len();
-    connection.sent(len).unwrap();
-    connection.release();
+    let waiting = connection.send_as(Opcode::Binary, message, compress, false).unwrap();
+    write(connection, waiting);
+}
+
+/// Ends a turn with so much written, which is all that waits.
+fn write(connection: &mut Connection, len: usize) {
+    assert!(connection.output(len, 0).unwrap().bytes.is_empty());
 }
 
 /// Between messages a connection keeps the bytes that the next one may refer to, and no compressor.
@@ -503,7 +512,7 @@ fn half_a_message_holds_a_bounded_amount() {
     let start = frame(&mut Random(3), Role::Server, 0x42, b"\xF2");
     let held = held_by_each(agreed, |connection| {
         connection.receive(&start).unwrap();
-        connection.release();
+        write(connection, 0);
     });
     assert!(held < 100 << 10, "{held} bytes for {}", start.len());
     println!("half a message: {held} bytes");
@@ -523,9 +532,9 @@ fn half_a_message_holds_a_bounded_amount() {
     let held = held_by_each(agreed, |connection| {
         connection.receive(&broken).unwrap();
         assert_eq!(connection.state(), State::Failed);
-        let len = connection.output().len();
-        connection.sent(len).unwrap();
-        connection.release();
+        let len = connection.output(0, 0).unwrap().bytes.len();
+        assert_eq!(len, 4, "the close frame");
+        write(connection, len);
     });
     assert!(held < 300, "{held} bytes after a failure");
 }

@@ -185,6 +185,7 @@ fn ours(role: Role, stream: &[u8], random: &mut Random, flags: u32) -> (Vec<Hear
     while !rest.is_empty() && connection.state() != State::Failed {
         let (piece, after) = rest.split_at(if random.is_one_in(2) { rest.len() } else { random.below(rest.len() + 1) });
         connection.receive(piece).unwrap();
+        assert!(!connection.has_more(), "a stream is far shorter than what one call delivers");
         heard.extend(connection.events().iter().filter_map(|event| translated(event, event.data(connection.data()))));
         rest = after;
     }

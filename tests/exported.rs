@@ -19,7 +19,7 @@ const HANDSHAKE: isize = ErrorCode::Handshake as isize;
 const PROTOCOL: isize = ErrorCode::Protocol as isize;
 const UTF8: isize = ErrorCode::Utf8 as isize;
 
-const FIN: u8 = HeaderFlag::Fin as u8;
+const FIN: u8 = AnyOpcode::Fin as u8;
 const MASK: u8 = HeaderFlag::Mask as u8;
 const TEXT: u8 = Opcode::Text as u8;
 const PING: u8 = Opcode::Ping as u8;
@@ -54,15 +54,16 @@ fn frame_build(first_byte: u32, payload: &[u8], out: &mut [u8]) -> isize {
 }
 
 fn unmask(data: &mut [u8], key: [u8; 4], offset: usize) -> isize {
-    // SAFETY: the pointer comes with the length of its slice, the key has four bytes.
-    unsafe { wsframe_unmask(data.as_mut_ptr().cast(), data.len(), key.as_ptr().cast(), offset) }
+    let (place, len): (*mut c_void, _) = (data.as_mut_ptr().cast(), data.len());
+    // SAFETY: the place has the length and may be both input and output, the key has four bytes.
+    unsafe { wsframe_unmask(place, len, key.as_ptr().cast(), offset, place) }
 }
 
 fn unmask_copy(input: &[u8], key: [u8; 4], offset: usize, out: &mut [u8]) -> isize {
     assert_eq!(input.len(), out.len());
     let (data, len) = (input.as_ptr().cast(), input.len());
     // SAFETY: both slices have the length, the key has four bytes.
-    unsafe { wsframe_unmask_copy(data, len, key.as_ptr().cast(), offset, out.as_mut_ptr().cast()) }
+    unsafe { wsframe_unmask(data, len, key.as_ptr().cast(), offset, out.as_mut_ptr().cast()) }
 }
 
 fn utf8_check(input: &[u8]) -> isize {
@@ -142,7 +143,6 @@ fn the_lengths_of_the_documents_are_packed_and_unpacked() {
         let mut out = vec![CANARY; payload_len + 16];
         let len = frame_build((FIN | TEXT).into(), &payload, &mut out);
         assert_eq!(len, (header_len + payload_len) as isize);
-        assert_eq!(len, wsframe_frame_size(payload_len as u64));
         assert!(out[len as usize..].iter().all(|&byte| byte == CANARY), "nothing is written behind the frame");
 
         let (header, unpacked) = unpack(&out[..len as usize]);
@@ -232,13 +232,6 @@ fn header_build_errors() {
 }
 
 #[test]
-fn frame_size_errors() {
-    assert_eq!(wsframe_frame_size(isize::MAX as u64 - 10), isize::MAX);
-    assert_eq!(wsframe_frame_size(isize::MAX as u64 - 9), ARGUMENT);
-    assert_eq!(wsframe_frame_size(u64::MAX), ARGUMENT);
-}
-
-#[test]
 fn frame_build_errors() {
     let mut out = [CANARY; 140];
     for (first_byte, payload_len) in [(0x181, 5), (0x83, 5), (0x09, 5), (0x89, 126)] {
@@ -288,21 +281,22 @@ fn unmask_errors() {
     // SAFETY: what is not NULL has its length; the overlapping ranges lie in `data`.
     let wrong = unsafe {
         [
-            wsframe_unmask(null_mut(), 8, key, 0),
-            wsframe_unmask(place, TOO_LONG, key, 0),
-            wsframe_unmask(place, 8, null(), 0),
-            wsframe_unmask(null_mut(), 0, null(), 0),
-            wsframe_unmask_copy(null(), 8, key, 0, out_place),
-            wsframe_unmask_copy(place, TOO_LONG, key, 0, out_place),
-            wsframe_unmask_copy(place, 8, null(), 0, out_place),
-            wsframe_unmask_copy(place, 8, key, 0, null_mut()),
-            wsframe_unmask_copy(place, 5, key, 0, start.add(4).cast()),
-            wsframe_unmask_copy(place, 8, key, 0, place),
+            wsframe_unmask(null(), 8, key, 0, null_mut()),
+            wsframe_unmask(place, TOO_LONG, key, 0, place),
+            wsframe_unmask(place, 8, null(), 0, place),
+            wsframe_unmask(null(), 0, null(), 0, null_mut()),
+            wsframe_unmask(null(), 8, key, 0, out_place),
+            wsframe_unmask(place, TOO_LONG, key, 0, out_place),
+            wsframe_unmask(place, 8, null(), 0, out_place),
+            wsframe_unmask(place, 8, key, 0, null_mut()),
+            wsframe_unmask(place, 5, key, 0, start.add(4).cast()),
+            wsframe_unmask(start.add(1).cast(), 7, key, 0, place),
         ]
     };
     assert_eq!(wrong, [ARGUMENT; 10]);
     // SAFETY: NULL with the length 0 stands for no bytes.
-    let empty = unsafe { [wsframe_unmask(null_mut(), 0, key, 0), wsframe_unmask_copy(null(), 0, key, 0, null_mut())] };
+    let empty =
+        unsafe { [wsframe_unmask(null(), 0, key, 0, null_mut()), wsframe_unmask(place, 0, key, 0, null_mut())] };
     assert_eq!(empty, [0, 0]);
     assert_eq!((data, out), ([CANARY; 8], [CANARY; 8]), "untouched by refused calls");
 }
@@ -333,6 +327,20 @@ fn errors_have_a_sentence_and_a_close_code() {
     assert_eq!(sentence(isize::MIN), "an error that this version of libwsframe does not know");
     let errors = [PROTOCOL, UTF8, ErrorCode::TooBig as isize, ErrorCode::Policy as isize, HANDSHAKE, ARGUMENT, 0, -99];
     assert_eq!(errors.map(|error| wsframe_close_code(error)), [1002, 1007, 1009, 1008, 0, 0, 0, 0]);
+}
+
+/// The exact cause of the thread's last call that failed, which a call that does not fail leaves as it is.
+#[test]
+fn why_says_what_was_wrong() {
+    // SAFETY: why returns NULL or static strings that end with NUL.
+    let why = || unsafe { wsframe_why().as_ref().map(|first| CStr::from_ptr(first).to_str().unwrap()) };
+    std::thread::spawn(|| assert!(wsframe_why().is_null())).join().unwrap();
+    assert_eq!(utf8_check(b"\xFF"), UTF8);
+    assert_eq!(why(), Some("the text is not UTF-8 (RFC 6455 section 8.1)"));
+    assert_eq!(utf8_check(b"a"), 1);
+    assert_eq!(frame_build(0x89, &[0; 126], &mut [0; 140]), ARGUMENT);
+    assert_eq!(why(), Some("a control frame carries at most 125 bytes (RFC 6455 section 5.5)"));
+    std::thread::spawn(|| assert!(wsframe_why().is_null())).join().unwrap();
 }
 
 #[test]

@@ -17,6 +17,11 @@ fn the_c_header_is_up_to_date() {
     config.include_guard = Some("WSFRAME_H".to_owned());
     config.sys_includes = vec!["stddef.h".to_owned(), "stdint.h".to_owned()];
     config.cpp_compat = true;
+    let limits = "\n\n/* As sent of wsframe_connection_output(): all that is lent counts as written. */\n\
+                  #define WSFRAME_ALL SIZE_MAX\n\
+                  /* Stands for no limit of time, in a wsframe_config and in wsframe_output.wait_ms. */\n\
+                  #define WSFRAME_NEVER UINT32_MAX";
+    config.after_includes.get_or_insert_default().push_str(limits);
     compare_or_rewrite("include/wsframe.h", &generate(config));
 }
 
@@ -39,9 +44,11 @@ fn root() -> PathBuf {
 fn config() -> Config {
     let mut config = Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml is valid");
     config.after_includes = Some(format!(
-        "\n{}\nenum {{ WSFRAME_VERSION = {:#08x} }};",
+        "\n{}\nenum {{ WSFRAME_VERSION = {:#08x} }};\n\n{}\nenum {{ WSFRAME_FRAME_OVERHEAD = {} }};",
         comment("The version of this header: major * 65536 + minor * 256 + patch."),
-        wsframe::ffi::wsframe_version()
+        wsframe::ffi::wsframe_version(),
+        comment("By how much a server's frame is longer than its payload, in bytes and at most."),
+        wsframe::frame::MAX_OVERHEAD_LEN,
     ));
     config
 }
@@ -54,10 +61,13 @@ fn generate(config: Config) -> String {
     // rustdoc wants this heading above what the caller guarantees; in C that goes without saying.
     let text = text.replace(" * # Safety\n *\n", "");
     // A record and the constants for one of its fields have to have different names, the constants not.
-    ["HEADER_FLAG", "EVENT_KIND", "EVENT_FLAG", "CONFIG_FLAG", "SEND_FLAG"].iter().fold(text, |text, name| {
-        let record = name.split('_').next().unwrap_or(name);
-        text.replace(&format!("WSFRAME_{name}_"), &format!("WSFRAME_{record}_"))
-    })
+    ["HEADER_FLAG", "EVENT_KIND", "DATA_FLAG", "CONFIG_FLAG", "ACCEPT_FLAG", "BATCH_FLAG", "OUTPUT_FLAG"].iter().fold(
+        text,
+        |text, name| {
+            let record = name.split('_').next().unwrap_or(name);
+            text.replace(&format!("WSFRAME_{name}_"), &format!("WSFRAME_{record}_"))
+        },
+    )
 }
 
 fn page() -> String {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{cargo, release_library, root, run, scratch};
+use common::{cargo, keep_own_symbols, release_library, root, run, scratch};
 
 const SOURCE: &str = "tests/c/panic/panic.c";
 const SANITIZERS: [&str; 3] = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
@@ -56,7 +56,9 @@ fn panicking_library() -> &'static Path {
     LIBRARY.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("inject-panic");
         run(cargo().args(["library", "--features", "inject-panic", "--target-dir"]).arg(&target));
-        target.join("release/libwsframe.a")
+        let archive = target.join("release/libwsframe.a");
+        keep_own_symbols(&archive);
+        archive
     })
 }
 

@@ -2,7 +2,7 @@
 
 #include "wsframe.h"
 
-#include <cstdint>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -11,10 +11,9 @@
 namespace {
 
 std::vector<unsigned char> text_frame(const std::string &text) {
-    std::vector<unsigned char> frame(static_cast<std::size_t>(wsframe_frame_size(text.size())));
-    // C++20 does not want to see two enums combined.
-    const std::uint32_t first_byte = std::uint32_t{WSFRAME_HEADER_FIN} | WSFRAME_OPCODE_TEXT;
-    const std::ptrdiff_t len = wsframe_frame_build(first_byte, text.data(), text.size(), frame.data(), frame.size());
+    std::vector<unsigned char> frame(text.size() + WSFRAME_FRAME_OVERHEAD);
+    const std::ptrdiff_t len = wsframe_frame_build(WSFRAME_OPCODE_FIN | WSFRAME_OPCODE_TEXT, text.data(), text.size(),
+                                                   frame.data(), frame.size());
     frame.resize(len < 0 ? 0 : static_cast<std::size_t>(len));
     return frame;
 }
@@ -22,8 +21,32 @@ std::vector<unsigned char> text_frame(const std::string &text) {
 bool is_text_frame(const std::vector<unsigned char> &frame, const std::string &text) {
     wsframe_header header;
     const std::ptrdiff_t used = wsframe_header_parse(frame.data(), frame.size(), &header);
-    return used == 2 && header.opcode == WSFRAME_OPCODE_TEXT && header.flags == WSFRAME_HEADER_FIN
+    return used == 2 && header.opcode == WSFRAME_OPCODE_TEXT && header.flags == WSFRAME_OPCODE_FIN
         && header.payload_len == text.size() && std::memcmp(frame.data() + used, text.data(), text.size()) == 0;
+}
+
+// The header of a client's frame: the flags are of two enums, so they are put there one by one.
+bool builds_client_header() {
+    wsframe_header header = {};
+    header.opcode = WSFRAME_OPCODE_TEXT;
+    header.flags = WSFRAME_OPCODE_FIN;
+    header.flags |= WSFRAME_HEADER_MASK;
+    unsigned char out[6];
+    return wsframe_header_build(&header, out, sizeof out) == 6 && out[0] == 0x81 && out[1] == 0x80;
+}
+
+// What is combined with an opcode is of one enum, which C++20 and later want.
+bool sends_pieces() {
+    wsframe_config config = {};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_START_OPEN | WSFRAME_CONFIG_SKIP_UTF8;
+    wsframe_connection *connection = nullptr;
+    if (wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &connection) != 0) return false;
+    const auto piece = WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_MORE | WSFRAME_OPCODE_PLAIN;
+    const bool sent = wsframe_connection_send(connection, piece, "a", 1) == 3
+        && wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT, "b", 1) == 6;
+    wsframe_connection_free(connection);
+    return sent;
 }
 
 }  // namespace
@@ -34,6 +57,8 @@ int main() {
     const bool results[] = {
         wsframe_version() == WSFRAME_VERSION,
         is_text_frame(text_frame("Hello"), "Hello"),
+        sends_pieces(),
+        builds_client_header(),
         wsframe_header_parse(nullptr, 0, nullptr) == WSFRAME_ERROR_ARGUMENT,
         std::string(wsframe_strerror(WSFRAME_ERROR_PROTOCOL)) != wsframe_strerror(0),
     };

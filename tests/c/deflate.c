@@ -12,7 +12,10 @@
 #define TOO_LONG ((size_t)PTRDIFF_MAX + 1)
 
 enum { TEXT = WSFRAME_OPCODE_TEXT, BINARY = WSFRAME_OPCODE_BINARY };
-enum { COMPRESSED_TEXT = (int)WSFRAME_OPCODE_TEXT | (int)WSFRAME_SEND_COMPRESSED };
+enum { COMPRESSED_TEXT = WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_COMPRESSED };
+enum { PIECE_OF_TEXT = WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_MORE };
+
+static wsframe_batch batch;
 
 static wsframe_config config_with(const char *extensions) {
     wsframe_config config = {0};
@@ -50,10 +53,10 @@ static wsframe_message *prepared(uint32_t opcode, const void *in, size_t len, co
 
 /* Checks the output, and takes it. */
 static void check_output(wsframe_connection *connection, const void *expected, size_t len) {
-    const void *output;
-    CHECK_EQ(wsframe_connection_output(connection, &output), len);
-    CHECK_BYTES(output, expected, len);
-    CHECK_EQ(wsframe_connection_sent(connection, len), 0);
+    wsframe_output output;
+    CHECK_EQ(wsframe_connection_output(connection, 0, 0, &output), len);
+    CHECK_BYTES(output.data, expected, len);
+    CHECK_EQ(wsframe_connection_output(connection, len, 0, &output), 0);
 }
 
 static void what_is_agreed_on_is_told(void) {
@@ -93,15 +96,14 @@ static void what_is_agreed_on_is_told(void) {
 
 static void compressed_messages_are_marked(void) {
     wsframe_connection *server = compressing();
-    const void *data;
     unsigned char in[] = "\xC1\x87\0\0\0\0" HELLO "\x81\x85\0\0\0\0Plain";
     about("two messages");
-    CHECK_EQ(wsframe_connection_receive_in_place(server, in, sizeof in - 1), 2);
-    const wsframe_event *events = wsframe_connection_events(server);
-    CHECK_EQ(events[0].flags, WSFRAME_EVENT_FIRST | WSFRAME_EVENT_LAST | WSFRAME_EVENT_COMPRESSED);
-    CHECK_EQ(events[1].flags, WSFRAME_EVENT_FIRST | WSFRAME_EVENT_LAST | WSFRAME_EVENT_IN_PLACE);
-    CHECK_EQ(wsframe_connection_data(server, &data), 5);
-    CHECK_BYTES(data, "Hello", 5);
+    CHECK_EQ(wsframe_connection_receive_in_place(server, in, sizeof in - 1, &batch), 2);
+    const wsframe_event *events = batch.events;
+    CHECK_EQ(events[0].flags, WSFRAME_DATA_FIRST | WSFRAME_DATA_LAST | WSFRAME_DATA_COMPRESSED);
+    CHECK_EQ(events[1].flags, WSFRAME_DATA_FIRST | WSFRAME_DATA_LAST | WSFRAME_DATA_IN_PLACE);
+    CHECK_EQ(batch.data_len, 5);
+    CHECK_BYTES(batch.data, "Hello", 5);
     CHECK_BYTES(in + events[1].offset, "Plain", 5);
     wsframe_connection_free(server);
 }
@@ -240,6 +242,54 @@ static void offers_are_answered(void) {
     free(out);
 }
 
+static void a_server_can_do_without_for_one_client(void) {
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    wsframe_config config = config_with(NULL);
+    config.flags |= WSFRAME_CONFIG_ASK;
+    for (uint32_t flags = 0; flags <= WSFRAME_ACCEPT_WITHOUT_DEFLATE; flags++) {
+        about("accepted with flags %" PRIu32, flags);
+        wsframe_connection *server = made(WSFRAME_ROLE_SERVER, &config);
+        wsframe_batch events;
+        wsframe_output output;
+        wsframe_deflate agreed;
+        CHECK_EQ(wsframe_connection_receive(server, BYTES(request), &events), 1);
+        CHECK_EQ(wsframe_connection_accept(server, NULL, 0, 2, &events), WSFRAME_ERROR_ARGUMENT);
+        CHECK_EQ(wsframe_connection_accept(server, NULL, 0, flags, &events), 1);
+        CHECK_EQ(wsframe_connection_deflate(server, &agreed), flags == 0);
+        char response[1000] = {0};
+        ptrdiff_t len = wsframe_connection_output(server, 0, 0, &output);
+        CHECK(len > 0 && len < (ptrdiff_t)sizeof response);
+        memcpy(response, output.data, (size_t)len);
+        CHECK((strstr(response, "permessage-deflate") != NULL) == (flags == 0));
+        wsframe_connection_free(server);
+    }
+}
+
+static void what_comes_out_is_limited(void) {
+    wsframe_config config = config_with("permessage-deflate");
+    static const struct {
+        const char *about;
+        uint64_t max_inflated_len, max_message_len;
+        ptrdiff_t error;
+    } cases[] = {
+        {"as much as may", 5, 0, 0},
+        {"more than may come compressed", 4, 0, WSFRAME_ERROR_TOO_BIG},
+        {"more than a message may have", 5, 4, WSFRAME_ERROR_TOO_BIG},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        about("%s", cases[i].about);
+        wsframe_batch events;
+        config.max_inflated_len = cases[i].max_inflated_len;
+        config.max_message_len = cases[i].max_message_len;
+        wsframe_connection *client = made(WSFRAME_ROLE_CLIENT, &config);
+        CHECK_EQ(wsframe_connection_receive(client, BYTES("\xC1\x07" HELLO), &events), 1);
+        CHECK_EQ(events.events[0].error, cases[i].error);
+        wsframe_connection_free(client);
+    }
+}
+
 static void messages_are_prepared(void) {
     wsframe_config config = config_with(NULL);
     wsframe_message *message = prepared(COMPRESSED_TEXT, BYTES("Hello"), &config);
@@ -275,17 +325,17 @@ static void messages_are_prepared(void) {
         {TEXT, 300, 0xC1},
         {TEXT, 255, 0x81},
         {BINARY, 256, 0xC2},
-        {(uint32_t)TEXT | WSFRAME_SEND_PLAIN, 300, 0x81},
+        {(uint32_t)WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_PLAIN, 300, 0x81},
         {COMPRESSED_TEXT, 0, 0xC1},
         {TEXT, 0, 0x81},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const void *output;
+        wsframe_output output;
         message = prepared(cases[i].opcode, as, cases[i].len, &config);
         ptrdiff_t len = wsframe_connection_send_message(first, message);
-        CHECK_EQ(wsframe_connection_output(first, &output), len);
-        CHECK_EQ(*(const unsigned char *)output, cases[i].first);
-        CHECK_EQ(wsframe_connection_sent(first, (size_t)len), 0);
+        CHECK_EQ(wsframe_connection_output(first, 0, 0, &output), len);
+        CHECK_EQ(*(const unsigned char *)output.data, cases[i].first);
+        CHECK_EQ(wsframe_connection_output(first, (size_t)len, 0, &output), 0);
         wsframe_message_free(message);
     }
     about("with the defaults it is not compressed");
@@ -296,13 +346,13 @@ static void messages_are_prepared(void) {
 
     about("while another is sent in pieces");
     message = prepared(TEXT, BYTES("Hello"), &config);
-    CHECK(wsframe_connection_send_piece(first, TEXT, BYTES("a"), 0) > 0);
+    CHECK(wsframe_connection_send(first, PIECE_OF_TEXT, BYTES("a")) > 0);
     CHECK_EQ(wsframe_connection_send_message(first, message), WSFRAME_ERROR_STATE);
-    CHECK(wsframe_connection_send_piece(first, TEXT, BYTES("a"), 1) > 0);
+    CHECK(wsframe_connection_send(first, TEXT, BYTES("a")) > 0);
     CHECK(wsframe_connection_send_message(first, message) > 0);
     about("after a close");
     CHECK(wsframe_connection_close(first, 1000, NULL, 0) > 0);
-    CHECK_EQ(wsframe_connection_send_message(first, message), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_send_message(first, message), 0);
     about("nothing is a wrong argument");
     CHECK_EQ(wsframe_connection_send_message(NULL, message), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_connection_send_message(second, NULL), WSFRAME_ERROR_ARGUMENT);
@@ -318,18 +368,21 @@ static void wrong_messages_are_not_prepared(void) {
     wsframe_config config = config_with(NULL);
     int something;
     wsframe_message *untouched = (wsframe_message *)(void *)&something, *message = untouched;
-    static const uint32_t wrong[] = {0, 3, 8, 9, 10, 16, 0x81, 0x301, 0x401, 0x80000001u, UINT32_MAX};
+    static const uint32_t wrong[] = {0, 3, 8, 16, 0x81, 0x109, 0x20A, 0x601, 0x801, 0x80000001u, UINT32_MAX};
     for (size_t i = 0; i < COUNT(wrong); i++) {
         about("opcode %" PRIX32, wrong[i]);
         CHECK_EQ(wsframe_message_new(wrong[i], BYTES("x"), &config, &message), WSFRAME_ERROR_ARGUMENT);
         wsframe_connection *connection = compressing();
         CHECK_EQ(wsframe_connection_send(connection, wrong[i], BYTES("x")), WSFRAME_ERROR_ARGUMENT);
-        CHECK_EQ(wsframe_connection_send_piece(connection, wrong[i], BYTES("x"), 1), WSFRAME_ERROR_ARGUMENT);
         const size_t len = 1;
         CHECK_EQ(wsframe_connection_send_many(connection, wrong[i], "x", &len, 1), WSFRAME_ERROR_ARGUMENT);
         check_output(connection, NULL, 0);
         wsframe_connection_free(connection);
     }
+    about("what can be sent, but not be prepared");
+    static const uint32_t unprepared[] = {9, 10, 0x101, 0x302};
+    for (size_t i = 0; i < COUNT(unprepared); i++)
+        CHECK_EQ(wsframe_message_new(unprepared[i], BYTES("x"), &config, &message), WSFRAME_ERROR_ARGUMENT);
     about("text that is not UTF-8");
     CHECK_EQ(wsframe_message_new(TEXT, BYTES("\xFF"), &config, &message), WSFRAME_ERROR_ARGUMENT);
     about("wrong arguments");
@@ -369,19 +422,21 @@ static void many_messages_are_sent_with_one_call(void) {
     CHECK_EQ(wsframe_connection_send_many(connection, TEXT, "\xFF\xFF" "abc", cut, 3), WSFRAME_ERROR_ARGUMENT);
     check_output(connection, NULL, 0);
     wsframe_config config = config_with("permessage-deflate");
-    config.max_output_len = 16;
+    config.high_water_len = 7;
     wsframe_connection *full = made(WSFRAME_ROLE_SERVER, &config);
     const size_t fives[] = {5, 5, 5};
     CHECK_EQ(wsframe_connection_send_many(full, TEXT, "HelloHelloHello", fives, 3), 2);
     CHECK_EQ(wsframe_connection_send_many(full, TEXT, "HelloHelloHello", fives, 3), WSFRAME_ERROR_SPACE);
     check_output(full, BYTES("\x81\x05Hello\x81\x05Hello"));
     about("what found no room is not referred to");
-    CHECK_EQ(wsframe_connection_send_many(full, COMPRESSED_TEXT, "HelloHelloHello", fives, 3), 2);
-    check_output(full, BYTES("\xC1\x07" HELLO "\xC1\x05" HELLO_AGAIN));
+    CHECK_EQ(wsframe_connection_send_many(full, COMPRESSED_TEXT, "HelloHelloHello", fives, 3), 1);
+    check_output(full, BYTES("\xC1\x07" HELLO));
+    CHECK_EQ(wsframe_connection_send_many(full, COMPRESSED_TEXT, "Hello", fives, 1), 1);
+    check_output(full, BYTES("\xC1\x05" HELLO_AGAIN));
     wsframe_connection_free(full);
 
     about("while another is sent in pieces");
-    CHECK(wsframe_connection_send_piece(connection, TEXT, BYTES("a"), 0) > 0);
+    CHECK(wsframe_connection_send(connection, PIECE_OF_TEXT, BYTES("a")) > 0);
     CHECK_EQ(wsframe_connection_send_many(connection, TEXT, in, lens, 3), WSFRAME_ERROR_STATE);
 
     about("wrong arguments");
@@ -417,29 +472,28 @@ static void connections_take_turns(void) {
             about("connection %d, round %d", i, round);
             char text[200];
             int len = snprintf(text, sizeof text, SAID, i, round);
-            const void *output;
+            wsframe_output output;
             CHECK(wsframe_connection_send(servers[i], COMPRESSED_TEXT, text, (size_t)len) > 0);
-            ptrdiff_t output_len = wsframe_connection_output(servers[i], &output);
-            CHECK(round == 0 || output_len < 20);
+            CHECK(wsframe_connection_output(servers[i], 0, 0, &output) > 0);
+            CHECK(round == 0 || output.len < 20);
             /* But for the last byte, so that more inflaters are in use than a thread keeps. */
-            CHECK_EQ(wsframe_connection_receive(clients[i], output, (size_t)output_len - 1), 0);
-            last[i] = ((const unsigned char *)output)[output_len - 1];
-            CHECK_EQ(wsframe_connection_sent(servers[i], (size_t)output_len), 0);
+            CHECK_EQ(wsframe_connection_receive(clients[i], output.data, output.len - 1, &batch), 0);
+            last[i] = ((const unsigned char *)output.data)[output.len - 1];
+            CHECK_EQ(wsframe_connection_output(servers[i], output.len, 0, &output), 0);
         }
         for (int i = CONNECTIONS - 1; i >= 0; i--) {
             about("connection %d, round %d", i, round);
             char text[200];
-            const void *data;
             int len = snprintf(text, sizeof text, SAID, i, round);
-            CHECK_EQ(wsframe_connection_receive(clients[i], &last[i], 1), 1);
-            CHECK_EQ(wsframe_connection_data(clients[i], &data), len);
-            CHECK_BYTES(data, text, (size_t)len);
+            CHECK_EQ(wsframe_connection_receive(clients[i], &last[i], 1, &batch), 1);
+            CHECK_EQ(batch.data_len, len);
+            CHECK_BYTES(batch.data, text, (size_t)len);
         }
     }
     about("freed with messages begun");
     for (int i = 0; i < CONNECTIONS; i++) {
-        CHECK(wsframe_connection_send_piece(servers[i], TEXT, BYTES("begun"), 0) > 0);
-        CHECK_EQ(wsframe_connection_receive(clients[i], BYTES("\x41\x03\xF2\x48\xCD")), 0);
+        CHECK(wsframe_connection_send(servers[i], PIECE_OF_TEXT, BYTES("begun")) > 0);
+        CHECK_EQ(wsframe_connection_receive(clients[i], BYTES("\x41\x03\xF2\x48\xCD"), &batch), 0);
         wsframe_connection_free(servers[i]);
         wsframe_connection_free(clients[i]);
     }
@@ -450,6 +504,8 @@ int main(void) {
     compressed_messages_are_marked();
     a_config_says_how_to_compress();
     offers_are_answered();
+    a_server_can_do_without_for_one_client();
+    what_comes_out_is_limited();
     messages_are_prepared();
     wrong_messages_are_not_prepared();
     many_messages_are_sent_with_one_call();

@@ -1,14 +1,16 @@
-/* The record wsframe_header, and frame headers from and to bytes. */
+/* How records are laid out, and frame headers from and to bytes. */
 
 #include "wsframe.h"
+
+#include <sys/uio.h>
 
 #include "check.h"
 
 enum { MAX_HEADER_LEN = 14 };
 
-#define FIN WSFRAME_HEADER_FIN
+#define FIN WSFRAME_OPCODE_FIN
 #define MASK WSFRAME_HEADER_MASK
-#define ALL_RSV (WSFRAME_HEADER_RSV1 | WSFRAME_HEADER_RSV2 | WSFRAME_HEADER_RSV3)
+#define ALL_RSV (WSFRAME_OPCODE_RSV1 | WSFRAME_OPCODE_RSV2 | WSFRAME_OPCODE_RSV3)
 
 #define KEY "\x37\xfa\x21\x3d"
 #define NO_KEY "\0\0\0\0"
@@ -50,9 +52,9 @@ static const struct {
     {"masked with a key of zeroes", BYTES("\x81\x85" NO_KEY), 5, WSFRAME_OPCODE_TEXT, FIN | MASK, NO_KEY},
 
     {"longest control frame", BYTES("\x88\x7D"), 125, WSFRAME_OPCODE_CLOSE, FIN, NO_KEY},
-    {"RSV1", BYTES("\xC2\x00"), 0, WSFRAME_OPCODE_BINARY, FIN | WSFRAME_HEADER_RSV1, NO_KEY},
-    {"RSV2", BYTES("\xA2\x00"), 0, WSFRAME_OPCODE_BINARY, FIN | WSFRAME_HEADER_RSV2, NO_KEY},
-    {"RSV3", BYTES("\x92\x00"), 0, WSFRAME_OPCODE_BINARY, FIN | WSFRAME_HEADER_RSV3, NO_KEY},
+    {"RSV1", BYTES("\xC2\x00"), 0, WSFRAME_OPCODE_BINARY, FIN | WSFRAME_OPCODE_RSV1, NO_KEY},
+    {"RSV2", BYTES("\xA2\x00"), 0, WSFRAME_OPCODE_BINARY, FIN | WSFRAME_OPCODE_RSV2, NO_KEY},
+    {"RSV3", BYTES("\x92\x00"), 0, WSFRAME_OPCODE_BINARY, FIN | WSFRAME_OPCODE_RSV3, NO_KEY},
     {"every bit, control", BYTES("\xFA\xFD" KEY), 125, WSFRAME_OPCODE_PONG, FIN | ALL_RSV | MASK, KEY},
 };
 
@@ -81,7 +83,7 @@ static const struct {
     {"masked, 2^64-1", BYTES("\x82\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF")},
 };
 
-static void record_has_the_same_layout_everywhere(void) {
+static void records_have_the_same_layout_everywhere(void) {
     about("wsframe_header");
     CHECK_EQ(sizeof(wsframe_header), 16);
     CHECK_EQ(offsetof(wsframe_header, payload_len), 0);
@@ -91,6 +93,24 @@ static void record_has_the_same_layout_everywhere(void) {
     CHECK_EQ(offsetof(wsframe_header, reserved), 11);
     CHECK_EQ(offsetof(wsframe_header, mask_key), 12);
 
+    about("wsframe_event");
+    CHECK_EQ(sizeof(wsframe_event), 32);
+    CHECK_EQ(offsetof(wsframe_event, connection), 0);
+    CHECK_EQ(offsetof(wsframe_event, offset), 8);
+    CHECK_EQ(offsetof(wsframe_event, len), 16);
+    CHECK_EQ(offsetof(wsframe_event, close_code), 24);
+    CHECK_EQ(offsetof(wsframe_event, kind), 26);
+    CHECK_EQ(offsetof(wsframe_event, flags), 27);
+    CHECK_EQ(offsetof(wsframe_event, error), 28);
+
+    about("records with pointers");
+    CHECK_EQ(sizeof(wsframe_batch), 4 * sizeof(void *) + 8);
+    CHECK_EQ(sizeof(wsframe_output), 2 * sizeof(void *) + 8);
+    CHECK_EQ(sizeof(wsframe_field), 4 * sizeof(void *));
+    CHECK_EQ(sizeof(wsframe_part), sizeof(struct iovec));
+    CHECK_EQ(offsetof(wsframe_part, data), offsetof(struct iovec, iov_base));
+    CHECK_EQ(offsetof(wsframe_part, len), offsetof(struct iovec, iov_len));
+
     about("constants, which are those of the wire");
     CHECK_EQ(WSFRAME_OPCODE_CONTINUATION, 0);
     CHECK_EQ(WSFRAME_OPCODE_TEXT, 1);
@@ -98,11 +118,18 @@ static void record_has_the_same_layout_everywhere(void) {
     CHECK_EQ(WSFRAME_OPCODE_CLOSE, 8);
     CHECK_EQ(WSFRAME_OPCODE_PING, 9);
     CHECK_EQ(WSFRAME_OPCODE_PONG, 10);
-    CHECK_EQ(WSFRAME_HEADER_FIN, 0x80);
-    CHECK_EQ(WSFRAME_HEADER_RSV1, 0x40);
-    CHECK_EQ(WSFRAME_HEADER_RSV2, 0x20);
-    CHECK_EQ(WSFRAME_HEADER_RSV3, 0x10);
+    CHECK_EQ(WSFRAME_OPCODE_FIN, 0x80);
+    CHECK_EQ(WSFRAME_OPCODE_RSV1, 0x40);
+    CHECK_EQ(WSFRAME_OPCODE_RSV2, 0x20);
+    CHECK_EQ(WSFRAME_OPCODE_RSV3, 0x10);
     CHECK_EQ(WSFRAME_HEADER_MASK, 0x01);
+
+    about("kinds of events, which are opcodes where they are frames");
+    CHECK_EQ(WSFRAME_EVENT_TEXT, WSFRAME_OPCODE_TEXT);
+    CHECK_EQ(WSFRAME_EVENT_BINARY, WSFRAME_OPCODE_BINARY);
+    CHECK_EQ(WSFRAME_EVENT_CLOSE, WSFRAME_OPCODE_CLOSE);
+    CHECK_EQ(WSFRAME_EVENT_PING, WSFRAME_OPCODE_PING);
+    CHECK_EQ(WSFRAME_EVENT_PONG, WSFRAME_OPCODE_PONG);
 }
 
 /* Parses the len bytes at bytes, which end where the memory ends; on anything but success *header is untouched. */
@@ -324,7 +351,7 @@ static void wrong_arguments_are_refused(void) {
 }
 
 int main(void) {
-    record_has_the_same_layout_everywhere();
+    records_have_the_same_layout_everywhere();
     headers_are_parsed();
     wrong_headers_are_refused();
     every_start_is_judged();

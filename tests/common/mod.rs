@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-/// The library as `cargo library` makes it, so that tests look at what is shipped: optimised and stripped.
+/// The library as `make build` makes it, so that tests look at what is shipped: optimised, stripped, and with no symbols but
+/// its own.
 pub(crate) struct Library {
     folder: PathBuf,
 }
@@ -34,13 +35,18 @@ impl Library {
 pub(crate) fn release_library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        run(cargo().args(["library", "--target-dir"]).arg(target()));
+        run(Command::new("make").current_dir(root()).arg("build").env("CARGO_TARGET_DIR", target()));
         let library = Library { folder: target().join("release") };
         for file in [library.shared(), library.static_archive()] {
-            assert!(file.is_file(), "cargo did not build {}", file.display());
+            assert!(file.is_file(), "make did not build {}", file.display());
         }
         library
     })
+}
+
+/// Hides in a static library what cargo has built what `make build` hides.
+pub(crate) fn keep_own_symbols(archive: &Path) {
+    run(Command::new(root().join("packaging/own-symbols")).arg(archive));
 }
 
 /// The cargo that runs this test, in the folder of this crate.

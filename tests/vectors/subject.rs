@@ -4,11 +4,12 @@ use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
 pub(crate) use wsframe::connection::Event;
-use wsframe::connection::{Compress, Config, ConfigFlag, Connection, Due, Message, Role, Settings};
+use wsframe::connection::{Compress, Config, ConfigFlag, Connection, Message, Role, Settings, Without};
 use wsframe::error::{Error, ErrorCode};
 use wsframe::ffi;
 use wsframe::frame::Opcode;
 
+use crate::failing::armed;
 use crate::vector::{Action, COMPRESSED, Deflate, Doing, PLAIN, Part, Vector, show};
 
 pub(crate) trait Subject: Sized {
@@ -17,12 +18,14 @@ pub(crate) trait Subject: Sized {
     fn new(role: u32, config: &[String]) -> Result<Self, isize>;
     fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize;
     fn act(&mut self, action: &Action) -> isize;
-    fn tick(&mut self, now: u64) -> isize;
-    /// The events of the last call, which returned `count`.
-    fn events(&self, count: usize) -> Vec<Event>;
-    fn data(&self) -> Vec<u8>;
+    /// The events of the last call that returned a number of them, and their data.
+    fn batch(&self) -> (Vec<Event>, Vec<u8>);
+    /// Whether that call has left some.
+    fn has_more(&self) -> bool;
+    /// Ends a turn: so much was written, and so late it is. Returns the time to wait.
+    fn turn(&mut self, sent: usize, now: u64) -> Result<u32, isize>;
+    /// What waits to be written since the last turn.
     fn output(&mut self) -> Vec<u8>;
-    fn sent(&mut self, len: usize) -> isize;
     fn state(&self) -> isize;
     fn target(&self) -> Option<Vec<u8>>;
     fn field(&self, name: &str) -> Option<Vec<u8>>;
@@ -46,6 +49,8 @@ struct Words {
     subprotocols: String,
     origins: String,
     extensions: String,
+    subprotocol: String,
+    target: String,
 }
 
 impl Words {
@@ -57,6 +62,8 @@ impl Words {
                 Some(("subprotocols", list)) => words.subprotocols = list.to_owned(),
                 Some(("origins", list)) => words.origins = list.to_owned(),
                 Some(("extensions", field)) => words.extensions = field.to_owned(),
+                Some(("subprotocol", name)) => words.subprotocol = name.to_owned(),
+                Some(("target", path)) => words.target = path.to_owned(),
                 Some((name, number)) => {
                     let number = number.parse().unwrap_or_else(|_| panic!("{word}: not a number"));
                     words.numbers.push((name.to_owned(), number));
@@ -94,7 +101,8 @@ macro_rules! set_numbers {
             match name.as_str() {
                 "max_message_len" => $config.max_message_len = *number,
                 "max_frame_len" => $config.max_frame_len = *number,
-                "max_output_len" => $config.max_output_len = *number,
+                "max_inflated_len" => $config.max_inflated_len = *number,
+                "high_water_len" => $config.high_water_len = *number,
                 "max_fragments" => $config.max_fragments = short,
                 "max_head_len" => $config.max_head_len = short,
                 "max_head_fields" => $config.max_head_fields = short,
@@ -124,6 +132,18 @@ fn code(result: Result<usize, Error>) -> isize {
     }
 }
 
+/// The value of a field, which has to be the same by its number.
+fn same_by_number(
+    name: &str,
+    value: Option<Vec<u8>>,
+    at: impl Fn(usize) -> Option<(Vec<u8>, Vec<u8>)>,
+) -> Option<Vec<u8>> {
+    let mut fields = (0..).map_while(at);
+    let found = fields.find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value);
+    assert_eq!(found, value, "{name}, in turn and by name");
+    found
+}
+
 impl Subject for Rust {
     const NAME: &'static str = "the Rust API";
 
@@ -136,6 +156,8 @@ impl Subject for Rust {
             subprotocols: list(&words.subprotocols),
             origins: list(&words.origins),
             extensions: Some(words.extensions).filter(|field| !field.is_empty()),
+            subprotocol: Some(words.subprotocol).filter(|name| !name.is_empty()),
+            target: Some(words.target).filter(|path| !path.is_empty()),
             settings,
         };
         let role = if role == 0 { Role::Server } else { Role::Client };
@@ -150,65 +172,62 @@ impl Subject for Rust {
 
     fn act(&mut self, action: &Action) -> isize {
         let c = &mut self.connection;
-        let opcode = |number: u32| if number == 1 { Opcode::Text } else { Opcode::Binary };
+        let opcode = |number: u32| Opcode::from_first_byte(number as u8).unwrap();
         let compress = |flag: u32| match flag {
             PLAIN => Compress::Never,
             COMPRESSED => Compress::Always,
             _ => Compress::IfShorter,
         };
-        let done = match action {
-            Action::Send(number, 0, payload) => c.send(opcode(*number), payload),
-            Action::Send(number, flag, payload) => c.send_compressed(opcode(*number), payload, compress(*flag)),
+        let events = |done: Result<(), Error>, c: &Connection| code(done.map(|()| c.events().len()));
+        match action {
+            Action::Send(number, 0, payload) => code(c.send(opcode(*number), payload)),
+            Action::Send(number, flag, payload) => code(c.send_as(opcode(*number), payload, compress(*flag), false)),
             Action::SendMany(number, flag, messages) => {
-                let sent = c.send_many(opcode(*number), messages.iter().map(Vec::as_slice), compress(*flag));
-                return code(sent);
+                code(c.send_many(opcode(*number), messages.iter().map(Vec::as_slice), compress(*flag)))
             }
             Action::SendMessage(number, flag, payload) => {
-                Message::new(opcode(*number), payload, compress(*flag), &self.config)
-                    .and_then(|message| c.send_message(&message))
+                let message = Message::new(opcode(*number), payload, compress(*flag), &self.config);
+                code(message.and_then(|message| c.send_message(&message)))
             }
-            Action::Piece(number, 0, payload, last) => c.send_piece(opcode(*number), payload, *last),
             Action::Piece(number, flag, payload, last) => {
-                c.send_piece_compressed(opcode(*number), payload, *last, compress(*flag))
+                code(c.send_as(opcode(*number), payload, compress(*flag), !last))
             }
-            Action::Ping(payload) => c.ping(payload),
-            Action::Pong(payload) => c.pong(payload),
-            Action::Close(code, reason) => c.close(u16::try_from(*code).unwrap(), reason),
-            Action::Request(host, target) => c.request(host, target),
-            Action::AddField(name, value) => c.add_field(name, value),
-            Action::Accept(subprotocol) => {
+            Action::Close(number, reason) => code(c.close(u16::try_from(*number).unwrap(), reason)),
+            Action::Request(host, target) => code(c.request(host, target)),
+            Action::AddField(name, value) => code(c.add_field(name, value).map(|()| 0)),
+            Action::Accept(subprotocol, without_deflate) => {
                 let name = str::from_utf8(subprotocol).unwrap();
-                c.accept(Some(name).filter(|name| !name.is_empty()))
+                let without = if *without_deflate { Without::Deflate } else { Without::Nothing };
+                let accepted = c.accept(Some(name).filter(|name| !name.is_empty()), without);
+                events(accepted, c)
             }
-            Action::Refuse(status, body) => c.refuse(u16::try_from(*status).unwrap(), body),
-            Action::Receive(input) => c.receive(input),
+            Action::Respond(status, body) => code(c.respond(u16::try_from(*status).unwrap(), body)),
+            Action::Receive(input) => {
+                let received = c.receive(input);
+                events(received, c)
+            }
+            Action::Gone => {
+                let gone = c.gone();
+                events(gone, c)
+            }
             Action::Write(_) | Action::New => panic!("no call of this kind: {action:?}"),
-        };
-        code(done.map(|()| c.events().len()))
-    }
-
-    fn tick(&mut self, now: u64) -> isize {
-        match self.connection.tick(now) {
-            Ok(Due::Close) => 0,
-            Ok(Due::In(wait)) => isize::try_from(wait).unwrap_or(isize::MAX),
-            Err(error) => error.code() as isize,
         }
     }
 
-    fn events(&self, _count: usize) -> Vec<Event> {
-        self.connection.events().to_vec()
+    fn batch(&self) -> (Vec<Event>, Vec<u8>) {
+        (self.connection.events().to_vec(), self.connection.data().to_vec())
     }
 
-    fn data(&self) -> Vec<u8> {
-        self.connection.data().to_vec()
+    fn has_more(&self) -> bool {
+        self.connection.has_more()
+    }
+
+    fn turn(&mut self, sent: usize, now: u64) -> Result<u32, isize> {
+        self.connection.output(sent, now).map(|output| output.wait_ms).map_err(|error| error.code() as isize)
     }
 
     fn output(&mut self) -> Vec<u8> {
-        self.connection.output().to_vec()
-    }
-
-    fn sent(&mut self, len: usize) -> isize {
-        code(self.connection.sent(len).map(|()| 0))
+        self.connection.parts().flatten().copied().collect()
     }
 
     fn state(&self) -> isize {
@@ -220,7 +239,8 @@ impl Subject for Rust {
     }
 
     fn field(&self, name: &str) -> Option<Vec<u8>> {
-        self.connection.field(name).map(<[u8]>::to_vec)
+        let at = |number| self.connection.fields().nth(number).map(|(name, value)| (name.into(), value.to_vec()));
+        same_by_number(name, self.connection.field(name).map(<[u8]>::to_vec), at)
     }
 
     fn subprotocol(&self) -> Option<Vec<u8>> {
@@ -245,6 +265,7 @@ impl Subject for Rust {
 
 pub(crate) struct C {
     connection: *mut ffi::wsframe_connection,
+    batch: ffi::wsframe_batch,
     words: Words,
     skips_utf8: bool,
 }
@@ -252,7 +273,7 @@ pub(crate) struct C {
 impl Drop for C {
     fn drop(&mut self) {
         // SAFETY: from wsframe_connection_new(), and not used any more.
-        unsafe { ffi::wsframe_connection_free(self.connection) };
+        unsafe { armed(|| ffi::wsframe_connection_free(self.connection)) };
     }
 }
 
@@ -277,7 +298,8 @@ fn c_config(words: &Words) -> ffi::wsframe_config {
         flags: words.flags,
         max_message_len: 0,
         max_frame_len: 0,
-        max_output_len: 0,
+        max_inflated_len: 0,
+        high_water_len: 0,
         max_fragments: 0,
         max_head_len: 0,
         max_head_fields: 0,
@@ -294,6 +316,10 @@ fn c_config(words: &Words) -> ffi::wsframe_config {
         client_max_window_bits: 0,
         extensions: words.extensions.as_ptr().cast(),
         extensions_len: words.extensions.len(),
+        subprotocol: words.subprotocol.as_ptr().cast(),
+        subprotocol_len: words.subprotocol.len(),
+        target: words.target.as_ptr().cast(),
+        target_len: words.target.len(),
     };
     set_numbers!(&words.numbers, config);
     config
@@ -311,21 +337,39 @@ impl Subject for C {
         let config = c_config(&words);
         let mut connection = null_mut();
         // SAFETY: the config and its lists live, and the place for the handle can be written.
-        let returned = unsafe { ffi::wsframe_connection_new(role, &raw const config, &raw mut connection) };
+        let returned = unsafe { armed(|| ffi::wsframe_connection_new(role, &raw const config, &raw mut connection)) };
         if returned != 0 {
             return Err(returned);
         }
-        Ok(Self { connection, skips_utf8: words.flags & ConfigFlag::SkipUtf8 as u32 != 0, words })
+        Ok(Self {
+            connection,
+            batch: ffi::wsframe_batch::default(),
+            skips_utf8: words.flags & ConfigFlag::SkipUtf8 as u32 != 0,
+            words,
+        })
     }
 
     fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize {
         let (place, len) = (input.as_mut_ptr(), input.len());
         if in_place {
             // SAFETY: a live handle, and bytes that can be written.
-            unsafe { ffi::wsframe_connection_receive_in_place(self.connection, place.cast(), len) }
+            unsafe {
+                armed(|| {
+                    ffi::wsframe_connection_receive_in_place(self.connection, place.cast(), len, &raw mut self.batch)
+                })
+            }
         } else {
             // SAFETY: a live handle, and bytes that can be read.
-            unsafe { ffi::wsframe_connection_receive(self.connection, place.cast_const().cast(), len) }
+            unsafe {
+                armed(|| {
+                    ffi::wsframe_connection_receive(
+                        self.connection,
+                        place.cast_const().cast(),
+                        len,
+                        &raw mut self.batch,
+                    )
+                })
+            }
         }
     }
 
@@ -335,120 +379,148 @@ impl Subject for C {
         match action {
             Action::Send(opcode, flag, payload) => {
                 let (place, len) = parts(payload);
-                unsafe { ffi::wsframe_connection_send(c, *opcode | *flag, place, len) }
+                unsafe { armed(|| ffi::wsframe_connection_send(c, *opcode | *flag, place, len)) }
             }
             Action::SendMany(opcode, flag, messages) => {
                 let lens: Vec<usize> = messages.iter().map(Vec::len).collect();
                 let joined = messages.concat();
                 let (place, _) = parts(&joined);
-                unsafe { ffi::wsframe_connection_send_many(c, *opcode | *flag, place, lens.as_ptr(), lens.len()) }
+                unsafe {
+                    armed(|| ffi::wsframe_connection_send_many(c, *opcode | *flag, place, lens.as_ptr(), lens.len()))
+                }
             }
             Action::SendMessage(opcode, flag, payload) => {
                 let ((place, len), config) = (parts(payload), c_config(&self.words));
                 let mut message = null_mut();
                 let made = unsafe {
-                    ffi::wsframe_message_new(*opcode | *flag, place, len, &raw const config, &raw mut message)
+                    armed(|| ffi::wsframe_message_new(*opcode | *flag, place, len, &raw const config, &raw mut message))
                 };
                 if made != 0 {
                     return made;
                 }
-                let sent = unsafe { ffi::wsframe_connection_send_message(c, message) };
-                unsafe { ffi::wsframe_message_free(message) };
+                let sent = unsafe { armed(|| ffi::wsframe_connection_send_message(c, message)) };
+                unsafe { armed(|| ffi::wsframe_message_free(message)) };
                 sent
             }
             Action::Piece(opcode, flag, payload, last) => {
                 let (place, len) = parts(payload);
-                unsafe { ffi::wsframe_connection_send_piece(c, *opcode | *flag, place, len, (*last).into()) }
-            }
-            Action::Ping(payload) => {
-                let (place, len) = parts(payload);
-                unsafe { ffi::wsframe_connection_ping(c, place, len) }
-            }
-            Action::Pong(payload) => {
-                let (place, len) = parts(payload);
-                unsafe { ffi::wsframe_connection_pong(c, place, len) }
+                let more = if *last { 0 } else { ffi::AnyOpcode::More as u32 };
+                unsafe { armed(|| ffi::wsframe_connection_send(c, *opcode | *flag | more, place, len)) }
             }
             Action::Close(code, reason) => {
                 let (place, len) = parts(reason);
-                unsafe { ffi::wsframe_connection_close(c, *code, place, len) }
+                unsafe { armed(|| ffi::wsframe_connection_close(c, *code, place, len)) }
             }
             Action::Request(host, target) => {
                 let ((host, host_len), (target, target_len)) = (parts(host), parts(target));
-                unsafe { ffi::wsframe_connection_request(c, host, host_len, target, target_len) }
+                unsafe { armed(|| ffi::wsframe_connection_request(c, host, host_len, target, target_len)) }
             }
             Action::AddField(name, value) => {
                 let ((name, name_len), (value, value_len)) = (parts(name), parts(value));
-                unsafe { ffi::wsframe_connection_add_field(c, name, name_len, value, value_len) }
+                unsafe { armed(|| ffi::wsframe_connection_add_field(c, name, name_len, value, value_len)) }
             }
-            Action::Accept(subprotocol) => {
+            Action::Accept(subprotocol, without_deflate) => {
                 let (place, len) = parts(subprotocol);
-                unsafe { ffi::wsframe_connection_accept(c, place, len) }
+                unsafe {
+                    armed(|| {
+                        ffi::wsframe_connection_accept(c, place, len, (*without_deflate).into(), &raw mut self.batch)
+                    })
+                }
             }
-            Action::Refuse(status, body) => {
+            Action::Respond(status, body) => {
                 let (place, len) = parts(body);
-                unsafe { ffi::wsframe_connection_refuse(c, *status, place, len) }
+                unsafe { armed(|| ffi::wsframe_connection_respond(c, *status, place, len)) }
             }
             Action::Receive(input) => {
                 let (place, len) = parts(input);
-                unsafe { ffi::wsframe_connection_receive(c, place, len) }
+                unsafe { armed(|| ffi::wsframe_connection_receive(c, place, len, &raw mut self.batch)) }
             }
+            Action::Gone => unsafe { armed(|| ffi::wsframe_connection_gone(c, &raw mut self.batch)) },
             Action::Write(_) | Action::New => panic!("no call of this kind: {action:?}"),
         }
     }
 
-    fn tick(&mut self, now: u64) -> isize {
-        // SAFETY: a live handle.
-        unsafe { ffi::wsframe_connection_tick(self.connection, now) }
-    }
-
-    fn events(&self, count: usize) -> Vec<Event> {
-        // SAFETY: a live handle.
-        let events = unsafe { ffi::wsframe_connection_events(self.connection) };
-        assert!(!events.is_null(), "no events are lent");
+    fn batch(&self) -> (Vec<Event>, Vec<u8>) {
+        let batch = &self.batch;
+        assert_eq!((batch.events.is_null(), batch.data.is_null()), (batch.count == 0, batch.data_len == 0));
+        if batch.count == 0 {
+            return (Vec::new(), Vec::new());
+        }
         // SAFETY: the last call has said that there are so many, and none has followed it.
-        unsafe { std::slice::from_raw_parts(events, count) }.to_vec()
+        let events = unsafe { std::slice::from_raw_parts(batch.events, batch.count) }.to_vec();
+        if batch.data_len == 0 {
+            return (events, Vec::new());
+        }
+        // SAFETY: as above.
+        (events, unsafe { std::slice::from_raw_parts(batch.data.cast(), batch.data_len) }.to_vec())
     }
 
-    fn data(&self) -> Vec<u8> {
-        // SAFETY: a live handle, and a pointer that can be written.
-        self.lent(|c, place| unsafe { ffi::wsframe_connection_data(c, place) }).unwrap_or_default()
+    fn has_more(&self) -> bool {
+        self.batch.flags == ffi::BatchFlag::More as u32
+    }
+
+    fn turn(&mut self, sent: usize, now: u64) -> Result<u32, isize> {
+        let mut output = ffi::wsframe_output::default();
+        // SAFETY: a live handle, and a record that can be written.
+        let returned = unsafe { armed(|| ffi::wsframe_connection_output(self.connection, sent, now, &raw mut output)) };
+        if returned < 0 {
+            return Err(returned);
+        }
+        assert_eq!((output.len, output.data.is_null()), (returned.unsigned_abs(), returned == 0));
+        Ok(output.wait_ms)
     }
 
     fn output(&mut self) -> Vec<u8> {
-        // SAFETY: a live handle, and a pointer that can be written.
-        self.lent(|c, place| unsafe { ffi::wsframe_connection_output(c, place) }).unwrap_or_default()
-    }
-
-    fn sent(&mut self, len: usize) -> isize {
-        // SAFETY: a live handle.
-        unsafe { ffi::wsframe_connection_sent(self.connection, len) }
+        let mut places = [ffi::wsframe_part { data: null(), len: 0 }; 8];
+        // SAFETY: a live handle, and records that can be written.
+        let count =
+            unsafe { armed(|| ffi::wsframe_connection_parts(self.connection, places.as_mut_ptr(), places.len())) };
+        assert!((0..8).contains(&count), "{count} parts");
+        let parts = places.iter().take(count.unsigned_abs());
+        // SAFETY: the call has lent so many, and none has followed it.
+        parts
+            .flat_map(|part| unsafe { std::slice::from_raw_parts(part.data.cast::<u8>(), part.len) })
+            .copied()
+            .collect()
     }
 
     fn state(&self) -> isize {
         // SAFETY: a live handle.
-        unsafe { ffi::wsframe_connection_state(self.connection) }
+        unsafe { armed(|| ffi::wsframe_connection_state(self.connection)) }
     }
 
     fn target(&self) -> Option<Vec<u8>> {
         // SAFETY: a live handle, and a pointer that can be written.
-        self.lent(|c, place| unsafe { ffi::wsframe_connection_target(c, place) })
+        self.lent(|c, place| unsafe { armed(|| ffi::wsframe_connection_target(c, place)) })
     }
 
     fn field(&self, name: &str) -> Option<Vec<u8>> {
-        let (name, len) = parts(name.as_bytes());
+        let (place, len) = parts(name.as_bytes());
         // SAFETY: a live handle, a name with its length, and a pointer that can be written.
-        self.lent(|c, place| unsafe { ffi::wsframe_connection_field(c, name, len, place) })
+        let value = self.lent(|c, value| unsafe { armed(|| ffi::wsframe_connection_field(c, place, len, value)) });
+        let at = |number| {
+            let mut field = ffi::wsframe_field::default();
+            // SAFETY: a live handle, and a record that can be written.
+            let found = unsafe { armed(|| ffi::wsframe_connection_field_at(self.connection, number, &raw mut field)) };
+            let copied = |place: *const c_void, len| {
+                // SAFETY: the call lends so many bytes, and none has followed it.
+                if len == 0 { Vec::new() } else { unsafe { std::slice::from_raw_parts(place.cast(), len) }.to_vec() }
+            };
+            (found == 1).then(|| (copied(field.name, field.name_len), copied(field.value, field.value_len)))
+        };
+        // An empty value is lent as none.
+        same_by_number(name, value, |number| at(number).filter(|(_, value)| !value.is_empty() || name.is_empty()))
     }
 
     fn subprotocol(&self) -> Option<Vec<u8>> {
         // SAFETY: a live handle, and a pointer that can be written.
-        self.lent(|c, place| unsafe { ffi::wsframe_connection_subprotocol(c, place) })
+        self.lent(|c, place| unsafe { armed(|| ffi::wsframe_connection_subprotocol(c, place)) })
     }
 
     fn deflate(&self) -> Option<Deflate> {
         let mut agreed = ffi::wsframe_deflate::default();
         // SAFETY: a live handle, and a record that can be written.
-        let returned = unsafe { ffi::wsframe_connection_deflate(self.connection, &raw mut agreed) };
+        let returned = unsafe { armed(|| ffi::wsframe_connection_deflate(self.connection, &raw mut agreed)) };
         assert!((0..=1).contains(&returned), "it returned {returned}");
         let flags = [agreed.server_no_context_takeover, agreed.client_no_context_takeover];
         assert!(flags.iter().all(|&flag| flag <= 1), "{agreed:?}");
@@ -460,7 +532,7 @@ impl Subject for C {
 
     fn has_sentence(&self) -> bool {
         // SAFETY: a live handle.
-        !unsafe { ffi::wsframe_connection_error(self.connection) }.is_null()
+        !unsafe { armed(|| ffi::wsframe_connection_error(self.connection)) }.is_null()
     }
 
     fn skips_utf8(&self) -> bool {
@@ -481,12 +553,13 @@ impl Subject for C {
         }
         let mut subject = Self::new(role, &vector.config).map_err(|code| format!("no connection: {code}"))?;
         let events = subject.receive(&mut input, false);
-        let expected = if events == 0 { Err(ErrorCode::Handshake as isize) } else { Ok(subject.output()) };
+        let answered = subject.turn(0, 0).map(|_| subject.output()).map_err(|code| format!("no output: {code}"))?;
+        let expected = if events == 0 { Err(ErrorCode::Handshake as isize) } else { Ok(answered) };
         let (config, mut out) = (c_config(&words), vec![0_u8; 2000]);
         let (place, cap) = (out.as_mut_ptr().cast(), out.len());
         let (head, len) = parts(&input);
         // SAFETY: the head, the config with its lists and the output live, and have their lengths.
-        let returned = unsafe { ffi::wsframe_handshake_answer(head, len, &raw const config, place, cap) };
+        let returned = unsafe { armed(|| ffi::wsframe_handshake_answer(head, len, &raw const config, place, cap)) };
         let answer = usize::try_from(returned).map(|len| out[..len].to_vec()).map_err(|_| returned);
         if answer == expected {
             return Ok(());

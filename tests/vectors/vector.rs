@@ -35,7 +35,9 @@ pub(crate) enum Doing {
     Input(Vec<Part>),
     Do(Action),
     Fails(isize, Action),
-    Tick(u64, isize),
+    /// The connection is over, and the call returns 0.
+    Over(Action),
+    Tick(u64, u32),
 }
 
 pub(crate) enum Part {
@@ -44,10 +46,12 @@ pub(crate) enum Part {
     Frames(usize, u8, Bytes),
 }
 
-/// Whether to compress: 0 for as the library thinks, or a WSFRAME_SEND_*.
+/// Whether to compress: 0 for as the library thinks, or WSFRAME_OPCODE_PLAIN or _COMPRESSED.
 pub(crate) type Compress = u32;
-pub(crate) const PLAIN: Compress = 0x100;
-pub(crate) const COMPRESSED: Compress = 0x200;
+pub(crate) const PLAIN: Compress = 0x200;
+pub(crate) const COMPRESSED: Compress = 0x400;
+pub(crate) const PING: u32 = 9;
+pub(crate) const PONG: u32 = 10;
 
 /// Takeover of the server and of the client, and their windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +70,14 @@ pub(crate) enum Action {
     SendMessage(u32, Compress, Vec<u8>),
     /// Opcode, whether to compress, payload and whether it is the last.
     Piece(u32, Compress, Vec<u8>, bool),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
     Close(u32, Vec<u8>),
     Request(Vec<u8>, Vec<u8>),
     AddField(Vec<u8>, Vec<u8>),
-    Accept(Vec<u8>),
-    Refuse(u32, Vec<u8>),
+    /// The subprotocol, and whether to do without permessage-deflate.
+    Accept(Vec<u8>, bool),
+    Respond(u32, Vec<u8>),
     Receive(Vec<u8>),
+    Gone,
     Write(Option<usize>),
     New,
 }
@@ -210,11 +214,12 @@ impl Vector {
                 let (code, words) = words.split_first().ok_or("no code")?;
                 self.add_step(Doing::Fails(error_number(code)?, action(words)?), line);
             }
+            "over" => self.add_step(Doing::Over(action(&words)?), line),
             "tick" => {
                 let [now, due] = &words[..] else { return Err("not a time and what is due".to_owned()) };
                 let due = match due.as_str() {
                     "close" => 0,
-                    "never" => isize::MAX,
+                    "never" => u32::MAX,
                     wait => wait.parse().map_err(|_| format!("{wait} is no number"))?,
                 };
                 self.add_step(Doing::Tick(now.parse().map_err(|_| format!("{now} is no number"))?, due), line);
@@ -414,6 +419,7 @@ fn event(words: &[String]) -> Result<Expected, String> {
             3
         }
         Some("close" | "unfinished" | "compressed") if words.len() > 1 => 2,
+        Some("gone") if words.len() > 1 => words.len(),
         Some("text" | "binary" | "ping" | "pong" | "open" | "request" | "http") => 1,
         _ => return Err("unknown event".to_owned()),
     };
@@ -453,8 +459,8 @@ fn action(words: &[String]) -> Result<Action, String> {
         "send_message" => Action::SendMessage(opcode()?, compress, all(payload)?),
         "piece" => Action::Piece(opcode()?, compress, all(payload)?, false),
         "last" => Action::Piece(opcode()?, compress, all(payload)?, true),
-        "ping" => Action::Ping(all(0)?),
-        "pong" => Action::Pong(all(0)?),
+        "ping" => Action::Send(PING, 0, all(0)?),
+        "pong" => Action::Send(PONG, 0, all(0)?),
         "close" => Action::Close(number()?, all(1)?),
         "request" => {
             let [host, target] = pair()?;
@@ -464,8 +470,10 @@ fn action(words: &[String]) -> Result<Action, String> {
             let [name, value] = pair()?;
             Action::AddField(name, value)
         }
-        "accept" => Action::Accept(all(0)?),
-        "refuse" => Action::Refuse(number()?, all(1)?),
+        "accept" if words.first().is_some_and(|word| word == "without_deflate") => Action::Accept(all(1)?, true),
+        "accept" => Action::Accept(all(0)?, false),
+        "respond" => Action::Respond(number()?, all(1)?),
+        "gone" => Action::Gone,
         "receive" => Action::Receive(all(0)?),
         "write" if words.is_empty() => Action::Write(None),
         "write" => Action::Write(Some(number()? as usize)),
@@ -474,7 +482,7 @@ fn action(words: &[String]) -> Result<Action, String> {
     })
 }
 
-const CODES: [(&str, ErrorCode); 11] = [
+const CODES: [(&str, ErrorCode); 12] = [
     ("ARGUMENT", ErrorCode::Argument),
     ("STATE", ErrorCode::State),
     ("SPACE", ErrorCode::Space),
@@ -486,6 +494,7 @@ const CODES: [(&str, ErrorCode); 11] = [
     ("UTF8", ErrorCode::Utf8),
     ("TOO_BIG", ErrorCode::TooBig),
     ("POLICY", ErrorCode::Policy),
+    ("TIMEOUT", ErrorCode::Timeout),
 ];
 
 fn error_number(name: &str) -> Result<isize, String> {

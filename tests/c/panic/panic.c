@@ -9,6 +9,8 @@
 
 enum { CONNECTIONS = 20 };
 
+static wsframe_batch batch;
+
 static wsframe_connection *open_server(void) {
     wsframe_config config = {0};
     config.struct_size = sizeof config;
@@ -23,10 +25,9 @@ static wsframe_connection *open_server(void) {
 /* Sends what is compressed with the messages before it, and returns how long that is. */
 static ptrdiff_t say(wsframe_connection *connection) {
     static const char text[] = "what this connection says each time, which gets short";
-    const void *output;
-    ptrdiff_t before = wsframe_connection_output(connection, &output);
-    ptrdiff_t len = wsframe_connection_send(connection, (int)WSFRAME_OPCODE_TEXT | (int)WSFRAME_SEND_COMPRESSED,
-                                            BYTES(text)) - before;
+    ptrdiff_t before = wsframe_connection_waiting(connection);
+    ptrdiff_t len =
+        wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_COMPRESSED, BYTES(text)) - before;
     CHECK(len > 0);
     return len;
 }
@@ -36,8 +37,8 @@ static wsframe_connection *full_server(void) {
     wsframe_connection *connection = open_server();
     CHECK(say(connection) > 0);
     CHECK(wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT, BYTES("Hello")) > 0);
-    CHECK_EQ(wsframe_connection_receive(connection, BYTES("\x41\x83\x00\x00\x00\x00\xF2\x48\xCD")), 0);
-    CHECK_EQ(wsframe_connection_receive(connection, PING), 1);
+    CHECK_EQ(wsframe_connection_receive(connection, BYTES("\x41\x83\x00\x00\x00\x00\xF2\x48\xCD"), &batch), 0);
+    CHECK_EQ(wsframe_connection_receive(connection, PING, &batch), 1);
     return connection;
 }
 
@@ -48,30 +49,34 @@ static void check_dead(wsframe_connection *dead) {
     const size_t len = 1;
     wsframe_deflate deflate;
     unsigned char in[4] = {CANARY, CANARY, CANARY, CANARY};
-    CHECK_EQ(wsframe_connection_receive(dead, in, 0), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_receive_in_place(dead, in, sizeof in), WSFRAME_ERROR_STATE);
-    CHECK(wsframe_connection_events(dead) == NULL);
-    CHECK_EQ(wsframe_connection_data(dead, &out), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_output(dead, &out), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_sent(dead, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_receive(dead, in, 0, &batch), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_receive_in_place(dead, in, sizeof in, &batch), WSFRAME_ERROR_STATE);
+    CHECK(batch.events == NULL && batch.count == 0 && batch.data == NULL && batch.data_len == 0 && batch.flags == 0);
+    CHECK_EQ(wsframe_connection_gone(dead, &batch), WSFRAME_ERROR_STATE);
+    wsframe_output output;
+    memset(&output, CANARY, sizeof output);
+    CHECK_EQ(wsframe_connection_output(dead, 0, 0, &output), WSFRAME_ERROR_STATE);
+    CHECK(output.data == NULL && output.len == 0 && output.wait_ms == 0 && output.flags == 0);
+    wsframe_part part;
+    CHECK_EQ(wsframe_connection_parts(dead, &part, 1), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_waiting(dead), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_send(dead, WSFRAME_OPCODE_TEXT, BYTES("x")), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_send_piece(dead, WSFRAME_OPCODE_TEXT, BYTES("x"), 1), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_send_many(dead, WSFRAME_OPCODE_TEXT, "x", &len, 1), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_send_message(dead, message), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_deflate(dead, &deflate), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_ping(dead, NULL, 0), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_pong(dead, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_close(dead, 1000, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_request(dead, BYTES("a"), BYTES("/")), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_add_field(dead, BYTES("a"), BYTES("b")), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_accept(dead, NULL, 0), WSFRAME_ERROR_STATE);
-    CHECK_EQ(wsframe_connection_refuse(dead, 403, NULL, 0), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_accept(dead, NULL, 0, 0, &batch), WSFRAME_ERROR_STATE);
+    CHECK_EQ(wsframe_connection_respond(dead, 403, NULL, 0), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_target(dead, &out), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_field(dead, BYTES("Host"), &out), WSFRAME_ERROR_STATE);
+    wsframe_field field;
+    CHECK_EQ(wsframe_connection_field_at(dead, 0, &field), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_subprotocol(dead, &out), WSFRAME_ERROR_STATE);
     CHECK_EQ(wsframe_connection_state(dead), WSFRAME_ERROR_STATE);
+    CHECK(strstr(wsframe_why(), "defect was caught") != NULL);
     CHECK(wsframe_connection_error(dead) == NULL);
-    CHECK_EQ(wsframe_connection_tick(dead, 0), WSFRAME_ERROR_STATE);
     CHECK(out == untouched);
     CHECK_UNTOUCHED(in, sizeof in);
 }
@@ -83,8 +88,8 @@ int main(void) {
     for (int i = 0; i < CONNECTIONS; i++) {
         wsframe_connection *dead = full_server();
         unsigned char in[] = "\x89\x8E\x00\x00\x00\x00inject a panic";
-        CHECK_EQ(i % 2 == 0 ? wsframe_connection_receive(dead, PANIC)
-                            : wsframe_connection_receive_in_place(dead, in, sizeof in - 1),
+        CHECK_EQ(i % 2 == 0 ? wsframe_connection_receive(dead, PANIC, &batch)
+                            : wsframe_connection_receive_in_place(dead, in, sizeof in - 1, &batch),
                  WSFRAME_ERROR_INTERNAL);
         about("a connection that has panicked");
         check_dead(dead);
@@ -92,15 +97,14 @@ int main(void) {
         wsframe_connection_free(dead);
 
         about("another connection");
-        CHECK_EQ(wsframe_connection_receive(witness, PING), 1);
+        CHECK_EQ(wsframe_connection_receive(witness, PING, &batch), 1);
         CHECK_EQ(wsframe_connection_state(witness), WSFRAME_STATE_OPEN);
         CHECK(say(witness) < 20);
     }
     about("the message of another connection, begun before and ended after");
-    const void *data;
-    CHECK_EQ(wsframe_connection_receive(witness, BYTES("\x80\x84\x00\x00\x00\x00\xC9\xC9\x07\x00")), 1);
-    CHECK_EQ(wsframe_connection_data(witness, &data), 5);
-    CHECK_BYTES(data, "Hello", 5);
+    CHECK_EQ(wsframe_connection_receive(witness, BYTES("\x80\x84\x00\x00\x00\x00\xC9\xC9\x07\x00"), &batch), 1);
+    CHECK_EQ(batch.data_len, 5);
+    CHECK_BYTES(batch.data, "Hello", 5);
     wsframe_connection_free(witness);
     wsframe_message_free(message);
 
@@ -112,10 +116,11 @@ int main(void) {
     CHECK_EQ(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &asked), 0);
     CHECK_EQ(wsframe_connection_receive(
                  asked, BYTES("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")),
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+                 &batch),
              1);
-    CHECK_EQ(wsframe_connection_receive(asked, PANIC), 0);
-    CHECK_EQ(wsframe_connection_accept(asked, NULL, 0), WSFRAME_ERROR_INTERNAL);
+    CHECK_EQ(wsframe_connection_receive(asked, PANIC, &batch), 0);
+    CHECK_EQ(wsframe_connection_accept(asked, NULL, 0, 0, &batch), WSFRAME_ERROR_INTERNAL);
     check_dead(asked);
     wsframe_connection_free(asked);
     return passed();
