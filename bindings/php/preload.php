@@ -11,8 +11,10 @@
 
 declare(strict_types=1);
 
-foreach (glob(__DIR__ . '/src/*.php') as $file) {
+require_once __DIR__ . '/autoload.php';
+
+foreach ([...glob(__DIR__ . '/src/*.php'), ...glob(__DIR__ . '/src/Ffi/*.php')] as $file) {
     require_once $file;
 }
 
-Wsframe\Library::preload();
+Wsframe\Ffi\Loader::preload();

@@ -4,269 +4,206 @@ declare(strict_types=1);
 
 namespace Wsframe;
 
-use FFI\CData;
+use Wsframe\Ffi\Arguments;
+use Wsframe\Ffi\Endpoint;
+use Wsframe\Ffi\Failure;
 
 /**
  * One WebSocket connection (RFC 6455), of a server or a client, without I/O: bytes that were read go in and events come
  * out, messages go in and bytes to be written come out.
  *
- * When a server has read $data from a client's socket:
+ * A turn of a server's loop, when $data was read from a client's socket ('' if nothing was), or the socket takes more, or
+ * the time is over that waitMs() has said:
  *
  *     foreach ($connection->receive($data) as $event) {
- *         if ($event->kind === EventKind::TEXT) {
- *             $connection->sendText($event->data);            // an echo, for instance
+ *         if ($event->kind === EventKind::TEXT || $event->kind === EventKind::BINARY) {
+ *             $connection->send($event->kind, $event->data);                  // an echo, for instance
  *         }
  *     }
- *     $connection->sent((int) fwrite($socket, $connection->output()));
- *     $waitMs = $connection->tick(intdiv(hrtime(true), 1_000_000));
+ *     [$nowMs, $sent] = [intdiv(hrtime(true), 1_000_000), 0];
+ *     while (($output = $connection->output($nowMs, $sent)) !== '') {
+ *         $sent = (int) @fwrite($socket, $output);
+ *         if ($sent === 0) {
+ *             break;                                                          // the rest when the socket takes more
+ *         }
+ *     }
+ *     $waitMs = $connection->waitMs();
  *
- * If $waitMs is 0, TCP is to be closed: shut down the sending side, read until the peer has closed its own, for a short
- * time at most, and then close. Else the next turn is when there is something to read, or after $waitMs, or, if sent(0)
- * says that output waits still, when the socket can be written to.
+ * If $waitMs is 0, TCP is to be closed: shut down the sending side, read until the peer has closed its own, for two seconds
+ * at most, and then close. While waiting() is not 0, wait until the socket can be written, and do not read from who does
+ * not read. When TCP has ended call gone(), and then free().
  *
- * Every method throws a UsageError if the call was wrong: its code is -1 (WSFRAME_ERROR_ARGUMENT) for an argument, -2
- * (WSFRAME_ERROR_STATE) if the connection cannot do this now, -3 (WSFRAME_ERROR_SPACE) if too much output is waiting.
- * Nothing was done then. What the peer does wrong is no exception but the last event.
+ * Methods throw a UsageError if the call was wrong; nothing was done then. Its message says what was wrong, its code is
+ * an ErrorCode. What the peer does is never an exception: it is an event, and calls on a connection that is over, whoever
+ * ended it, return 0 or no events.
  *
  * A signal handler (pcntl_async_signals) may use other connections. If it interrupts a call on the same one, its own
- * call is a UsageError (-2). It must not throw out of a call: PHP 8.2 itself may crash then, whatever it interrupts.
+ * call is a UsageError (ErrorCode::STATE). It must not throw out of a call: PHP 8.2 itself may crash then, whatever it
+ * interrupts.
  */
-final class Connection
+final class Connection extends Endpoint
 {
-    /** Null once it was freed, and while a call that reads what the library lent is running. */
-    private ?CData $handle = null;
+    private const SERVER = 0;
+    private const CLIENT = 1;
+    private const WITHOUT_DEFLATE = 1;
 
-    private bool $isFreed = false;
+    private readonly int $role;
 
-    private function __construct()
+    protected function __construct(int $role, ?Config $config)
     {
-        $this->handle = Library::newHandle();
+        parent::__construct($role, $config);
+        $this->role = $role;
     }
 
     /** Makes the end that was connected to. It waits for a request, unless the config says startOpen. */
     public static function server(?Config $config = null): self
     {
-        $connection = new self();
-        Library::newServer($connection->handle, $config);
-        return $connection;
+        return new self(self::SERVER, $config);
     }
 
     /** Makes the end that connected. It is to call request() next, unless the config says startOpen. */
     public static function client(?Config $config = null): self
     {
-        $connection = new self();
-        Library::newClient($connection->handle, $config);
-        return $connection;
+        return new self(self::CLIENT, $config);
     }
 
     /**
-     * Frees the connection; every later call but this one throws. There is no need to: PHP frees what is not used any
-     * more.
+     * Frees the connection; every later call but this one throws.
+     *
+     * PHP frees what is not used any more, but it waits for its collector where objects refer to each other in a circle,
+     * and that does not see how much memory the library holds. So call it where TCP has ended.
      */
     public function free(): void
     {
-        if (!$this->isFreed) {
-            Library::free($this->handle);
-            $this->isFreed = true;
+        if ($this->isFreed) {
+            return;
         }
+        if ($this->handle === null) {
+            throw Failure::noHandle();
+        }
+        $this->isFreed = true;
+        $this->__destruct();
     }
 
-    public function __destruct()
-    {
-        Library::release($this->handle);
-    }
-
-    /** Two objects would free one connection. */
+    /** Two objects would be one connection. */
     private function __clone()
     {
     }
 
     public function __serialize(): never
     {
-        throw Library::notSerializable('a connection');
+        throw Failure::argument('a connection cannot be serialized');
     }
 
     public function __unserialize(array $data): never
     {
-        throw Library::notSerializable('a connection');
+        throw Failure::argument('a connection cannot be unserialized');
     }
 
-    /**
-     * Puts a client's request into the output (RFC 6455 section 4.1), and returns how many bytes of output wait.
-     *
-     * @param string $host The value of the field Host, for instance "example.com:8080".
-     * @param string $target The path and query, which begins with a slash.
-     *
-     * @throws UsageError Also for a server, for a second request, and if the system gives no random key (code -6).
-     */
-    public function request(string $host, string $target): int
+    /** @return array<string, mixed> What var_dump() shows. */
+    public function __debugInfo(): array
     {
-        return Library::request($this->handle, $host, $target);
+        if ($this->handle === null) {
+            return ['state' => $this->isFreed ? 'FREED' : 'IN A CALL'];
+        }
+        $states = \array_flip((new \ReflectionClass(State::class))->getConstants());
+        return [
+            'role' => $this->role === self::SERVER ? 'server' : 'client',
+            'state' => $states[$this->state()],
+            'target' => $this->target(),
+            'error' => $this->error(),
+        ];
     }
 
+    // --- What comes in
+
     /**
-     * Takes bytes that were read from the peer, in pieces of any size, and returns what happened. What is to be
-     * answered is then in output().
+     * Says that TCP has ended: the peer closed it, it broke, or the program gives it up.
      *
-     * What the peer does wrong is not an exception: it is the last event, EventKind::ERROR, after all that was valid
-     * before it. Nothing is received after it or after EventKind::CLOSE. What answers the messages before one of these
-     * can still be sent, until output() is called.
+     * Returns one last event, EventKind::GONE, with the close code of the closing handshake if it was done, and else 1006;
+     * a second call returns none. The library gives back the memory that it held for the connection.
      *
      * @return list<Event>
-     *
-     * @throws UsageError Also after EventKind::ERROR.
      */
-    public function receive(string $data): array
+    public function gone(): array
     {
-        return Library::receive($this->handle, $data);
+        return $this->events('gone');
     }
 
-    /**
-     * Puts a text message into the output as one frame, and returns how many bytes of output wait.
-     *
-     * If both ends have agreed to compress, a message of at least the config's deflateMinLen is compressed if that
-     * makes it shorter.
-     *
-     * @param bool|null $compress False does not compress this one, for instance because it has a secret next to what an
-     *     attacker chose (RFC 7692 section 8); true compresses it however short it is; null leaves it to the library.
-     *
-     * @throws UsageError If the text is not UTF-8 (code -1); unless the connection is open, or while a message that is
-     *     sent in pieces is not finished (-2); if more output would wait than the config allows (-3): write some and
-     *     call again.
-     */
-    public function sendText(string $text, ?bool $compress = null): int
-    {
-        return Library::send($this->handle, Opcode::TEXT, $text, $compress);
-    }
+    // --- What goes out
 
     /**
-     * Puts a binary message into the output as one frame, and returns how many bytes of output wait.
+     * Puts many messages into the output, as send() does with each, by one call of the library. It is for many small ones:
+     * they are joined on the way there.
      *
-     * @param bool|null $compress As for sendText().
+     * Returns how many messages were put there; 0 if the connection is over. That is less than there are if more output
+     * waits than the config's highWaterLen, or the next one cannot be sent; a call that begins with it throws.
      *
-     * @throws UsageError As sendText().
-     */
-    public function sendBinary(string $bytes, ?bool $compress = null): int
-    {
-        return Library::send($this->handle, Opcode::BINARY, $bytes, $compress);
-    }
-
-    /**
-     * Puts many messages into the output, as sendText() or sendBinary() does with each, by one call of the library. It
-     * is for many small ones: they are joined on the way there.
-     *
-     * Returns how many messages were put there. That is less than there are if there was no room for the next one, or
-     * it cannot be sent; a call that begins with it throws.
-     *
-     * @param int $opcode Opcode::TEXT or Opcode::BINARY, for all of them.
+     * @param int $kind Opcode::TEXT or Opcode::BINARY, for all of them.
      * @param string[] $messages
-     * @param bool|null $compress As for sendText().
+     * @param bool|null $compress As for send().
      *
-     * @throws UsageError As sendText(), for the first of them.
+     * @throws UsageError As send(), for the first of them.
      */
-    public function sendMany(int $opcode, array $messages, ?bool $compress = null): int
+    public function sendMany(int $kind, array $messages, ?bool $compress = null): int
     {
-        return Library::sendMany($this->handle, $opcode, $messages, $compress);
+        $opcode = $this->opcode($kind, $compress, false);
+        [$joined, $lens, $count] = Arguments::joined($this->ffi, 'messages', $messages);
+        return $this->call('send_many', $opcode, $joined, $lens, $count);
     }
 
     /**
-     * Puts a prepared message into the output, compressed if it is and if both ends have agreed to compress, and
-     * returns how many bytes of output wait.
+     * Puts a ping with a payload of at most 125 bytes into the output, and returns how many bytes of output wait; 0 if
+     * the connection is over.
      *
-     * @throws UsageError As sendText().
-     */
-    public function sendMessage(Message $message): int
-    {
-        return $message->sendOn($this->handle);
-    }
-
-    /**
-     * Puts a piece of a message into the output, as a frame of its own (RFC 6455 section 5.4), and returns how many
-     * bytes of output wait. Pings and close may come between the pieces. If both ends have agreed to compress, the
-     * message is compressed unless its first piece says $compress false.
-     *
-     * @param int $opcode Opcode::TEXT or Opcode::BINARY, the same for all pieces of a message.
-     * @param string $piece The bytes; text may be cut anywhere.
-     * @param bool $last Whether the message ends with them.
-     * @param bool|null $compress As for sendText(); that of the first piece counts.
-     *
-     * @throws UsageError As sendText(), and if the opcode is not that of the pieces before (-2).
-     */
-    public function sendPiece(int $opcode, string $piece, bool $last, ?bool $compress = null): int
-    {
-        return Library::sendPiece($this->handle, $opcode, $piece, $last, $compress);
-    }
-
-    /**
-     * Puts a ping with a payload of at most 125 bytes into the output, and returns how many bytes of output wait.
-     *
-     * @throws UsageError Also unless the connection is open.
+     * @throws UsageError As send().
      */
     public function ping(string $payload = ''): int
     {
-        return Library::ping($this->handle, $payload);
+        return $this->send(Opcode::PING, $payload);
     }
 
     /**
-     * Puts a pong with a payload of at most 125 bytes into the output, and returns how many bytes of output wait. Pings
-     * are answered without it, unless the config says manualPong.
+     * Puts a pong with a payload of at most 125 bytes into the output, and returns how many bytes of output wait; 0 if
+     * the connection is over. Pings are answered without it, unless the config says manualPong.
      *
-     * @throws UsageError Also unless the connection is open.
+     * @throws UsageError As send().
      */
     public function pong(string $payload = ''): int
     {
-        return Library::pong($this->handle, $payload);
+        return $this->send(Opcode::PONG, $payload);
     }
 
     /**
-     * Puts a close frame into the output (RFC 6455 section 7.1.2), and returns how many bytes of output wait. Nothing
-     * more can be sent then; what still comes is received until the peer's close frame.
+     * Puts a close frame into the output (RFC 6455 section 7.1.2), and returns how many bytes of output wait; 0 if the
+     * connection is over already, or was closed before. Nothing more can be sent then; what still comes is received until
+     * the peer's close frame.
      *
      * @param int $code A close code that may be sent, or 1005 for a frame without one.
      * @param string $reason UTF-8 of at most 123 bytes.
      *
-     * @throws UsageError Also unless the connection is open.
+     * @throws UsageError If the connection is not open yet (ErrorCode::STATE), or for another code or reason (ARGUMENT).
      */
     public function close(int $code = 1000, string $reason = ''): int
     {
-        return Library::close($this->handle, $code, $reason);
+        return $this->call('close', Arguments::number('close code', $code), $reason, \strlen($reason));
     }
 
-    /**
-     * Lets in the client of an EventKind::REQUEST, and returns what happened: EventKind::OPEN, and what the client has
-     * sent since.
-     *
-     * @param string|null $subprotocol One that the client offered; null lets the config's list decide.
-     *
-     * @return list<Event>
-     *
-     * @throws UsageError If no request waits (code -2), or the subprotocol was not offered (-1).
-     */
-    public function accept(?string $subprotocol = null): array
-    {
-        return Library::accept($this->handle, $subprotocol ?? '');
-    }
+    // --- The opening handshake
 
     /**
-     * Does without permessage-deflate although the config has it: for some targets or some clients, after
-     * EventKind::REQUEST and before accept(), or before a client's request().
+     * Puts a client's request into the output (RFC 6455 section 4.1), and returns how many bytes of output wait.
+     * EventKind::OPEN tells that the server has accepted, EventKind::ERROR that it has not.
      *
-     * @throws UsageError It is too late.
-     */
-    public function declineDeflate(): void
-    {
-        Library::declineDeflate($this->handle);
-    }
-
-    /**
-     * Answers an EventKind::REQUEST or EventKind::HTTP with an HTTP status from 200 to 599, the fields that were added,
-     * and a body, and returns how many bytes of output wait. The connection is closed then.
+     * @param string $host The value of the field Host, for instance "example.com:8080".
+     * @param string $target The path and query, which begins with a slash.
      *
-     * @throws UsageError If no request waits (code -2), or for another status (-1).
+     * @throws UsageError If $host or $target is something else (ErrorCode::ARGUMENT), for a server or a second request
+     *     (STATE), and if the system gives no random key (IO).
      */
-    public function refuse(int $status, string $body = ''): int
+    public function request(string $host, string $target): int
     {
-        return Library::refuse($this->handle, $status, $body);
+        return $this->call('request', $host, \strlen($host), $target, \strlen($target));
     }
 
     /**
@@ -274,89 +211,99 @@ final class Connection
      * was made, or after EventKind::REQUEST or EventKind::HTTP.
      *
      * @throws UsageError If the name is no token or the value has a control character, so that neither can smuggle in
-     *     another field (code -1); if it is too late (-2).
+     *     another field, or if the library writes the field itself (ErrorCode::ARGUMENT); if it is too late (STATE).
      */
     public function addField(string $name, string $value): void
     {
-        Library::addField($this->handle, $name, $value);
+        $this->call('add_field', $name, \strlen($name), $value, \strlen($value));
     }
 
     /**
-     * Returns the bytes that are to be written to the peer; '' if there are none. Tell sent() how many were written.
-     * After EventKind::CLOSE or EventKind::ERROR they end with the close frame that answers it.
+     * Lets in the client of an EventKind::REQUEST, and returns what happened, as receive() does: EventKind::OPEN, and what
+     * the client has sent since; no events if the connection is over meanwhile.
      *
-     * @param int $maxLen No more than so many of them, for those who have much to say to slow peers.
+     * @param string|null $subprotocol One that the client offered; null lets the config's list decide.
+     * @param bool $deflate False does without permessage-deflate for this client although the config has it.
+     *
+     * @return iterable<Event>
+     *
+     * @throws UsageError If no request waits (ErrorCode::STATE), or the subprotocol was not offered (ARGUMENT).
      */
-    public function output(int $maxLen = \PHP_INT_MAX): string
+    public function accept(?string $subprotocol = null, bool $deflate = true): iterable
     {
-        return Library::output($this->handle, $maxLen);
+        $subprotocol ??= '';
+        $flags = $deflate ? 0 : self::WITHOUT_DEFLATE;
+        return $this->events('accept', $subprotocol, \strlen($subprotocol), $flags);
     }
 
     /**
-     * Says that the first $len bytes of the output were written, and returns how many still wait.
+     * Answers an EventKind::REQUEST or EventKind::HTTP with an HTTP status from 200 to 599, the fields that were added,
+     * and a body: a page, or why the client is refused. The connection is closed then. Returns how many bytes of output
+     * wait; 0 if the connection is over meanwhile.
      *
-     * @throws UsageError Also if there are not so many.
+     * @throws UsageError If no request waits (ErrorCode::STATE), or for another status (ARGUMENT).
      */
-    public function sent(int $len): int
+    public function respond(int $status, string $body = ''): int
     {
-        return Library::sent($this->handle, $len);
+        return $this->call('respond', Arguments::number('status', $status), $body, \strlen($body));
     }
 
     /**
-     * Tells the connection what time it is. To be called at the end of each turn of a loop, after the output was
-     * written, and when the time that was returned is over. It puts a ping into the output when the peer has been
-     * silent for long.
-     *
-     * Returns in how many milliseconds it wants to be called again, null if nothing is due; 0 says that TCP is to be
-     * closed: all is said, or the peer had its time.
-     *
-     * @param int $nowMs Milliseconds from any start that do not go back, for instance intdiv(hrtime(true), 1_000_000).
+     * Returns the path and query of the request, for instance "/chat?room=1", also where the client sent a whole address.
+     * A server has them from EventKind::REQUEST or EventKind::HTTP until the request is answered, and from EventKind::OPEN
+     * until the next receive(), gone() or output(); with startOpen always, if the config has them. Else it is null.
      */
-    public function tick(int $nowMs): ?int
+    public function target(): ?string
     {
-        return Library::tick($this->handle, $nowMs);
+        return $this->text('target');
     }
 
-    /** Returns how far the connection has come: one of State's constants. */
-    public function state(): int
+    /**
+     * Returns the value of the first field of this name, whatever the case of its letters, in the head of the request,
+     * or of the response for a client. It is there as long as target() is; else, and if there is no such field, or if it
+     * is empty, it is null.
+     */
+    public function field(string $name): ?string
     {
-        return Library::state($this->handle);
+        return $this->text('field', $name, \strlen($name));
     }
 
-    /** Returns a sentence for the log that says what the peer did wrong, to the exact cause; null if it did nothing. */
-    public function error(): ?string
+    /**
+     * Returns all fields of that head, in their order and with those that stand there more than once.
+     *
+     * @return list<array{string, string}> Names and values.
+     */
+    public function fields(): array
     {
-        return Library::sentence($this->handle);
+        return $this->head();
     }
 
     /** Returns the name of the subprotocol that both ends speak; null if they agreed on none. */
     public function subprotocol(): ?string
     {
-        return Library::subprotocol($this->handle);
+        return $this->text('subprotocol');
     }
 
     /** Returns what both ends agreed on for compressed messages; null if messages are not compressed. */
     public function deflate(): ?Deflate
     {
-        return Library::deflate($this->handle);
+        return $this->agreement();
+    }
+
+    // --- How it is
+
+    /** Returns how far the connection has come: one of State's constants. */
+    public function state(): int
+    {
+        return $this->call('state');
     }
 
     /**
-     * Returns the target of the request, for instance "/chat?room=1". A server has one from EventKind::REQUEST,
-     * EventKind::HTTP or EventKind::OPEN until the next receive(), accept() or tick(); else it is null.
+     * Returns a sentence for the log that says why the connection failed, to the exact cause: what the peer did wrong or
+     * did not do in time, or that memory ran out; null if it has not failed.
      */
-    public function target(): ?string
+    public function error(): ?string
     {
-        return Library::target($this->handle);
-    }
-
-    /**
-     * Returns the value of the first field of this name, whatever the case of its letters, in the head of the request,
-     * or of the response for a client. It is there as long as target() is; else, and if there is no such field, it is
-     * null.
-     */
-    public function field(string $name): ?string
-    {
-        return Library::field($this->handle, $name);
+        return $this->sentence();
     }
 }

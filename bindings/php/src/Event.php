@@ -4,51 +4,44 @@ declare(strict_types=1);
 
 namespace Wsframe;
 
-/** One thing that happened on a Connection. */
+/**
+ * One thing that happened on a Connection. Its data are its own.
+ *
+ * The properties are there to be read. They are not readonly, and there is no constructor: that would be half of the time
+ * that it takes to receive a short message.
+ */
 final class Event
 {
-    /** Bit of flags: a message begins with these data. */
-    public const FIRST = 1;
+    /** One of EventKind's constants. */
+    public int $kind = 0;
 
-    /** Bit of flags: a message ends with these data. */
-    public const LAST = 2;
+    /** Any of DataFlag's constants: FIRST and LAST for a message that is whole, and COMPRESSED. */
+    public int $flags = DataFlag::FIRST | DataFlag::LAST;
 
-    /** Bit of flags: the message came compressed. */
-    public const COMPRESSED = 8;
+    /** A close code or HTTP status, for EventKind::CLOSE, ERROR and GONE; else 0. */
+    public int $closeCode = 0;
 
-    /**
-     * @internal Made by this package only.
-     *
-     * @param int $kind One of EventKind's constants.
-     * @param int $flags FIRST and LAST, both for a message that is whole, and COMPRESSED.
-     * @param int $closeCode A close code or HTTP status, for EventKind::CLOSE and EventKind::ERROR; else 0.
-     * @param int $error One of libwsframe's WSFRAME_ERROR_*, for EventKind::ERROR; else 0.
-     * @param string $data The message, the piece of it, the payload, the head or the reason: EventKind says which.
-     */
-    public function __construct(
-        public readonly int $kind,
-        public readonly int $flags,
-        public readonly int $closeCode,
-        public readonly int $error,
-        public readonly string $data,
-    ) {
-    }
+    /** One of ErrorCode's constants, for EventKind::ERROR and GONE; else 0. */
+    public int $error = 0;
+
+    /** The message, the piece of it, the payload, the head or the reason: EventKind says which. */
+    public string $data = '';
 
     /** Whether a message begins with these data. */
     public function isFirst(): bool
     {
-        return ($this->flags & self::FIRST) !== 0;
+        return ($this->flags & DataFlag::FIRST) !== 0;
     }
 
     /** Whether a message ends with these data. */
     public function isLast(): bool
     {
-        return ($this->flags & self::LAST) !== 0;
+        return ($this->flags & DataFlag::LAST) !== 0;
     }
 
     /** Whether the message came compressed; the data are what it was before. */
     public function isCompressed(): bool
     {
-        return ($this->flags & self::COMPRESSED) !== 0;
+        return ($this->flags & DataFlag::COMPRESSED) !== 0;
     }
 }

@@ -19,22 +19,10 @@ namespace Wsframe;
  *         $payload = Frame::unmask($payload, $header->maskKey);
  *     }
  *
- *     fwrite($client, Frame::build(Frame::FIN | Opcode::TEXT, 'hi'));
+ *     fwrite($client, Frame::build(Opcode::FIN | Opcode::TEXT, 'hi'));
  */
 final class Frame
 {
-    /** Bit of a frame's first byte: this frame ends its message. */
-    public const FIN = 0x80;
-
-    /** Bit of a frame's first byte: the first reserved bit; permessage-deflate marks compressed messages with it. */
-    public const RSV1 = 0x40;
-
-    /** Bit of a frame's first byte: the second reserved bit. */
-    public const RSV2 = 0x20;
-
-    /** Bit of a frame's first byte: the third reserved bit. */
-    public const RSV3 = 0x10;
-
     private function __construct()
     {
     }
@@ -49,7 +37,7 @@ final class Frame
      */
     public static function acceptKey(string $key): string
     {
-        return Library::acceptKey($key);
+        return Ffi\FrameCalls::get()->acceptKey($key);
     }
 
     /**
@@ -68,7 +56,7 @@ final class Frame
      */
     public static function parse(string $data, int $offset = 0): ?Header
     {
-        return Library::parseHeader($data, $offset);
+        return Ffi\FrameCalls::get()->parse($data, $offset);
     }
 
     /**
@@ -83,16 +71,16 @@ final class Frame
      */
     public static function unmask(string $data, string $key, int $offset = 0): string
     {
-        return Library::unmask($data, $key, $offset);
+        return Ffi\FrameCalls::get()->unmask($data, $key, $offset);
     }
 
     /**
      * Builds a server's frame, which is not masked (RFC 6455 section 5.2).
      *
      * A message in several frames starts with its opcode without FIN, goes on with Opcode::CONTINUATION and ends with
-     * Frame::FIN | Opcode::CONTINUATION. For a client's frame see Header.
+     * Opcode::FIN | Opcode::CONTINUATION. For a client's frame see Header.
      *
-     * @param int $firstByte The first byte on the wire, for instance Frame::FIN | Opcode::TEXT.
+     * @param int $firstByte The first byte on the wire, for instance Opcode::FIN | Opcode::TEXT.
      * @param string $payload The bytes that the frame carries.
      *
      * @throws UsageError If $firstByte is not in 0 to 255 or has a reserved opcode, or a control frame has no FIN or
@@ -100,7 +88,7 @@ final class Frame
      */
     public static function build(int $firstByte, string $payload): string
     {
-        return Library::buildFrame($firstByte, $payload);
+        return Ffi\FrameCalls::get()->build($firstByte, $payload);
     }
 
     /**
@@ -114,7 +102,7 @@ final class Frame
      */
     public static function buildMany(int $firstByte, array $payloads): string
     {
-        return Library::buildFrames($firstByte, $payloads);
+        return Ffi\FrameCalls::get()->buildMany($firstByte, $payloads);
     }
 
     /**
@@ -130,6 +118,6 @@ final class Frame
      */
     public static function utf8Check(string $data): int
     {
-        return Library::utf8Check($data);
+        return Ffi\FrameCalls::get()->utf8Check($data);
     }
 }

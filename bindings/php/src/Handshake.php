@@ -27,7 +27,7 @@ final class Handshake
      */
     public static function answer(string $head, ?Config $config = null): string
     {
-        return Library::answerHandshake($head, $config);
+        return Ffi\HandshakeCalls::answer($head, $config ?? new Config());
     }
 
     /**
@@ -44,6 +44,6 @@ final class Handshake
      */
     public static function extensions(string $offer, ?Config $config = null): ?string
     {
-        return Library::answerExtensions($offer, $config);
+        return Ffi\HandshakeCalls::extensions($offer, $config ?? new Config());
     }
 }

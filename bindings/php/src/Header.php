@@ -52,6 +52,6 @@ final class Header
      */
     public function build(): string
     {
-        return Library::buildHeader($this);
+        return Ffi\FrameCalls::get()->buildHeader($this);
     }
 }

@@ -4,25 +4,24 @@ declare(strict_types=1);
 
 namespace Wsframe;
 
-use FFI\CData;
+use Wsframe\Ffi\Failure;
+use Wsframe\Ffi\Prepared;
 
 /**
  * A message that is checked and compressed once, and sent on many connections:
  *
  *     $message = Message::text($news, $config);
  *     foreach ($connections as $connection) {
- *         $connection->sendMessage($message);
+ *         $connection->trySend($message);
  *     }
  *
  * It does not change. Its memory comes back when it is not used any more.
  */
 final class Message
 {
-    private ?CData $handle = null;
-
-    private function __construct()
+    /** @internal See text() and binary(). */
+    public function __construct(public readonly Prepared $prepared)
     {
-        $this->handle = Library::newMessageHandle();
     }
 
     /**
@@ -30,15 +29,13 @@ final class Message
      *
      * @param Config|null $config That of the connections it is meant for. If it does not say deflate, the message is
      *     not compressed.
-     * @param bool|null $compress As for Connection::sendText().
+     * @param bool|null $compress As for Connection::send().
      *
      * @throws UsageError If the text is not UTF-8, or the config is wrong.
      */
     public static function text(string $text, ?Config $config = null, ?bool $compress = null): self
     {
-        $message = new self();
-        Library::newMessage($message->handle, Opcode::TEXT, $text, $config, $compress);
-        return $message;
+        return new self(new Prepared(Opcode::TEXT, $text, $config, $compress));
     }
 
     /**
@@ -51,34 +48,21 @@ final class Message
      */
     public static function binary(string $bytes, ?Config $config = null, ?bool $compress = null): self
     {
-        $message = new self();
-        Library::newMessage($message->handle, Opcode::BINARY, $bytes, $config, $compress);
-        return $message;
+        return new self(new Prepared(Opcode::BINARY, $bytes, $config, $compress));
     }
 
-    /** @internal Connection::sendMessage(), whose handle this is. */
-    public function sendOn(?CData &$connection): int
-    {
-        return Library::sendMessage($connection, $this->handle);
-    }
-
-    public function __destruct()
-    {
-        Library::releaseMessage($this->handle);
-    }
-
-    /** Two objects would free one message. */
+    /** Two objects would be one message. */
     private function __clone()
     {
     }
 
     public function __serialize(): never
     {
-        throw Library::notSerializable('a message');
+        throw Failure::argument('a message cannot be serialized');
     }
 
     public function __unserialize(array $data): never
     {
-        throw Library::notSerializable('a message');
+        throw Failure::argument('a message cannot be unserialized');
     }
 }

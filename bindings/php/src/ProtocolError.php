@@ -7,8 +7,8 @@ namespace Wsframe;
 /**
  * The peer broke a rule of WebSocket: end that one connection and go on with the others.
  *
- * getMessage() is a sentence for the log. getCode() is one of libwsframe's WSFRAME_ERROR_*: -32 for the opening
- * handshake, -33 for framing, -34 for text that is not UTF-8.
+ * Thrown by Frame and Handshake; of a Connection it is an event instead. getMessage() is a sentence for the log. getCode()
+ * is an ErrorCode: HANDSHAKE, PROTOCOL for framing, UTF8 for text that is not UTF-8.
  */
 final class ProtocolError extends \RuntimeException
 {

@@ -20,12 +20,15 @@ final class State
     public const CLOSING = 3;
 
     /**
-     * Both close frames were exchanged. Nothing that still comes is looked at. A server closes TCP when the output is
-     * written, a client waits for the server to do so, but not forever.
+     * Both close frames were exchanged, or a request was answered with something else than 101. Nothing that still comes
+     * is looked at. A server closes TCP when the output is written, a client waits for the server to do so, but not
+     * forever.
      */
     public const CLOSED = 4;
 
-    /** The peer broke the rules, refused or was refused, or is gone. Close TCP when the output is written. */
+    /**
+     * The peer broke the rules, refused or was refused, had its time, or is gone. Close TCP when the output is written.
+     */
     public const FAILED = 5;
 
     private function __construct()

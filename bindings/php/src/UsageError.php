@@ -7,8 +7,8 @@ namespace Wsframe;
 /**
  * The call was wrong, not the peer: mend the program.
  *
- * getMessage() says what is wrong. getCode() is one of libwsframe's WSFRAME_ERROR_*, mostly -1 for an argument that
- * cannot be right, or -2 for a connection that cannot do this now.
+ * getMessage() says what is wrong. getCode() is an ErrorCode: ARGUMENT for an argument that cannot be right, STATE for a
+ * connection that cannot do this now, SPACE where more output waits than the config's highWaterLen.
  */
 final class UsageError extends \LogicException
 {

@@ -6,10 +6,14 @@ namespace Wsframe\Tests;
 
 use PHPUnit\Framework\TestCase;
 use Wsframe\Config;
+use Wsframe\Connection;
+use Wsframe\DataFlag;
 use Wsframe\Deflate;
+use Wsframe\ErrorCode;
 use Wsframe\Event;
 use Wsframe\EventKind;
-use Wsframe\Frame;
+use Wsframe\Ffi\FrameCalls;
+use Wsframe\Header;
 use Wsframe\Library;
 use Wsframe\Opcode;
 use Wsframe\State;
@@ -18,63 +22,105 @@ use Wsframe\State;
 final class ConstantsTest extends TestCase
 {
     private const HEADER = __DIR__ . '/../src/wsframe.h';
+    private const DOCUMENTED = __DIR__ . '/../../../include/wsframe.h';
 
+    /** But for those that are arguments in PHP: $more and $compress of Connection::send(). */
     public function testOpcodes(): void
     {
-        self::assertEquals(self::inHeader('OPCODE'), (new \ReflectionClass(Opcode::class))->getConstants());
+        $arguments = ['MORE' => 256, 'PLAIN' => 512, 'COMPRESSED' => 1024];
+
+        self::assertEquals(self::inHeader('OPCODE'), self::constants(Opcode::class) + $arguments);
     }
 
-    public function testFlags(): void
+    public function testFlagsOfAHeader(): void
     {
-        $mask = (new \ReflectionClassConstant(Library::class, 'MASK'))->getValue();
+        $mask = (new \ReflectionClassConstant(FrameCalls::class, 'MASK'))->getValue();
 
-        self::assertEquals(
-            self::inHeader('HEADER'),
-            (new \ReflectionClass(Frame::class))->getConstants() + ['MASK' => $mask]
-        );
+        self::assertSame(self::inHeader('HEADER'), ['MASK' => $mask]);
     }
 
-    public function testSendFlags(): void
+    public function testRolesAndFlagsOfCalls(): void
     {
-        foreach (self::inHeader('SEND') as $name => $value) {
-            self::assertSame($value, (new \ReflectionClassConstant(Library::class, "SEND_$name"))->getValue());
-        }
+        $private = (new \ReflectionClass(Connection::class))->getConstants(\ReflectionClassConstant::IS_PRIVATE);
+
+        self::assertEquals(self::inHeader('ROLE') + self::inHeader('ACCEPT'), $private);
     }
 
     public function testDeflateHasAllFieldsOfTheHeader(): void
     {
-        preg_match('/typedef struct wsframe_deflate \{(.*?)\}/s', file_get_contents(self::HEADER), $record);
-        preg_match_all('/(\w+);/', $record[1], $fields);
-
         self::assertSame(
-            array_map(self::camelCase(...), $fields[1]),
+            array_map(self::camelCase(...), self::fields('deflate')),
             array_keys(get_object_vars(new Deflate(false, false, 15, 15)))
         );
     }
 
     public function testStates(): void
     {
-        self::assertEquals(self::inHeader('STATE'), (new \ReflectionClass(State::class))->getConstants());
+        self::assertEquals(self::inHeader('STATE'), self::constants(State::class));
     }
 
-    /** But for WSFRAME_EVENT_IN_PLACE: PHP's strings are not written to. */
-    public function testEvents(): void
+    public function testEventKinds(): void
     {
-        self::assertEquals(
-            self::inHeader('EVENT'),
-            (new \ReflectionClass(EventKind::class))->getConstants()
-                + (new \ReflectionClass(Event::class))->getConstants() + ['IN_PLACE' => 4]
+        self::assertEquals(self::inHeader('EVENT'), self::constants(EventKind::class));
+    }
+
+    /** But for WSFRAME_DATA_IN_PLACE: PHP's strings are not written to. */
+    public function testDataFlags(): void
+    {
+        self::assertEquals(self::inHeader('DATA'), self::constants(DataFlag::class) + ['IN_PLACE' => 128]);
+    }
+
+    public function testErrorCodes(): void
+    {
+        self::assertEquals(self::inHeader('ERROR'), self::constants(ErrorCode::class));
+    }
+
+    /** But for connection, which is reserved, and offset, which is where data is. */
+    public function testAnEventHasAllFieldsOfTheHeader(): void
+    {
+        $fields = array_diff(self::fields('event'), ['connection', 'offset', 'len']);
+
+        self::assertEqualsCanonicalizing(
+            [...array_map(self::camelCase(...), $fields), 'data'],
+            array_keys(get_object_vars(new Event()))
         );
+    }
+
+    public function testAHeaderHasAllFieldsOfTheHeader(): void
+    {
+        $fields = array_diff(self::fields('header'), ['flags', 'reserved']);
+
+        self::assertEqualsCanonicalizing(
+            [...array_map(self::camelCase(...), $fields), 'fin', 'rsv1', 'rsv2', 'rsv3', 'masked'],
+            array_keys(get_object_vars(new Header(Opcode::TEXT, 0)))
+        );
+    }
+
+    /** What FFI is told of, and what the binding reads: all of the records that C writes. */
+    public function testTheRecordsThatAreWrittenForTheBindingAreRead(): void
+    {
+        $source = file_get_contents(__DIR__ . '/../src/Ffi/Endpoint.php');
+        foreach (['event' => ['connection'], 'batch' => ['reserved', 'count'], 'output' => ['len', 'flags']] as $record => $not) {
+            foreach (array_diff(self::fields($record), $not) as $field) {
+                self::assertStringContainsString("->$field", $source, "the $field of wsframe_$record");
+            }
+        }
+    }
+
+    public function testNever(): void
+    {
+        preg_match('/#define WSFRAME_NEVER (\w+)/', file_get_contents(self::DOCUMENTED), $never);
+
+        self::assertSame(['UINT32_MAX', 2 ** 32 - 1], [$never[1], Config::NEVER]);
     }
 
     public function testTheConfigHasAllFlagsAndFieldsOfTheHeader(): void
     {
-        preg_match('/typedef struct wsframe_config \{(.*?)\}/s', file_get_contents(self::HEADER), $record);
-        preg_match_all('/(\w+);/', $record[1], $fields);
-        preg_match_all('/\*(\w+);/', $record[1], $pointers);
+        $fields = self::fields('config');
+        preg_match_all('/\*(\w+);/', self::record('config'), $pointers);
         $lengths = array_map(static fn (string $pointer): string => $pointer . '_len', $pointers[1]);
         $fields = array_filter(
-            array_diff($fields[1], ['struct_size', 'flags']),
+            array_diff($fields, ['struct_size', 'flags']),
             static fn (string $field): bool => !in_array($field, $lengths, true)
         );
         $names = [...array_map(strtolower(...), array_keys(self::inHeader('CONFIG'))), ...$fields];
@@ -85,12 +131,51 @@ final class ConstantsTest extends TestCase
         );
     }
 
-    public function testErrorsOfThePeerBeginWhereTheBindingThinks(): void
+    /**
+     * What 0 stands for in wsframe.h, it stands for in the comment of Config as well.
+     *
+     * @dataProvider defaults
+     */
+    public function testTheDocumentedDefaultsAreThoseOfTheHeader(string $field, array $numbers): void
     {
-        self::assertSame(
-            self::inHeader('ERROR')['HANDSHAKE'],
-            (new \ReflectionClassConstant(Library::class, 'PEER_ERRORS'))->getValue()
+        $constructor = (new \ReflectionMethod(Config::class, '__construct'))->getDocComment();
+        $comment = preg_replace('/\s*\n\s*\* */', ' ', $constructor);
+        $name = self::camelCase($field);
+        self::assertSame(1, preg_match("/@param int \\$$name (.*?)(?= @param|$)/", $comment, $found), $name);
+
+        self::assertSame($numbers, self::numbersFor0($found[1]), $name);
+    }
+
+    public static function defaults(): array
+    {
+        preg_match('/typedef struct wsframe_config \{(.*?)\} wsframe_config;/s', file_get_contents(self::DOCUMENTED), $record);
+        preg_match_all('~/\*\*((?:(?!\*/).)*)\*/\s*\w+ (\w+);~s', $record[1], $fields, PREG_SET_ORDER);
+        $defaults = [];
+        foreach ($fields as [, $comment, $field]) {
+            $comment = trim(preg_replace('/\s*\n\s*\* */', ' ', $comment));
+            if (str_contains($comment, '0 stands for')) {
+                $defaults[$field] = [$field, self::numbersFor0($comment)];
+            }
+        }
+        return $defaults;
+    }
+
+    public function testAllNumbersOfTheConfigHaveADefault(): void
+    {
+        $numbers = array_filter(get_object_vars(new Config()), is_int(...));
+
+        self::assertEqualsCanonicalizing(
+            array_keys($numbers),
+            array_map(self::camelCase(...), array_keys(self::defaults()))
         );
+    }
+
+    /** @return list<string> The numbers, with their units, of the sentence that says what 0 stands for. */
+    private static function numbersFor0(string $comment): array
+    {
+        preg_match('/0 stands for (.*?)(?:\.(?: |$)|$)/', $comment, $sentence);
+        preg_match_all('/\d+(?:,\d{3})*(?: [KM]iB| seconds)?/', $sentence[1] ?? '', $numbers);
+        return $numbers[0];
     }
 
     public function testVersionIsThatOfTheHeaderOrLater(): void
@@ -99,6 +184,25 @@ final class ConstantsTest extends TestCase
         $written = ($header >> 16) . '.' . ($header >> 8 & 255) . '.' . ($header & 255);
 
         self::assertTrue(version_compare(Library::version(), $written, '>='));
+    }
+
+    /** @return array<string, int> */
+    private static function constants(string $class): array
+    {
+        return (new \ReflectionClass($class))->getConstants();
+    }
+
+    private static function record(string $name): string
+    {
+        preg_match("/typedef struct wsframe_$name \\{(.*?)\\}/s", file_get_contents(self::HEADER), $record);
+        return $record[1];
+    }
+
+    /** @return list<string> */
+    private static function fields(string $record): array
+    {
+        preg_match_all('/(\w+)(?:\[\d+\])?;/', self::record($record), $fields);
+        return $fields[1];
     }
 
     private static function camelCase(string $name): string

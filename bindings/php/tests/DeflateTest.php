@@ -4,11 +4,13 @@ declare(strict_types=1);
 
 namespace Wsframe\Tests;
 
+require_once __DIR__ . '/event.php';
+
 use PHPUnit\Framework\TestCase;
 use Wsframe\Config;
 use Wsframe\Connection;
 use Wsframe\Deflate;
-use Wsframe\Event;
+use Wsframe\DataFlag;
 use Wsframe\EventKind;
 use Wsframe\Frame;
 use Wsframe\Handshake;
@@ -21,7 +23,7 @@ use Wsframe\UsageError;
 /** Compressed messages (RFC 7692): what was agreed on, what is compressed, prepared messages, many at once. */
 final class DeflateTest extends TestCase
 {
-    private const COMPRESSED = Event::FIRST | Event::LAST | Event::COMPRESSED;
+    private const COMPRESSED = DataFlag::FIRST | DataFlag::LAST | DataFlag::COMPRESSED;
     private const AGREED = 'permessage-deflate; server_max_window_bits=12';
 
     private static string $text;
@@ -45,8 +47,8 @@ final class DeflateTest extends TestCase
             self::assertLessThan(100, strlen($sent));
             $events = $target->receive($sent);
             self::assertEquals([
-                new Event(EventKind::TEXT, self::COMPRESSED, 0, 0, self::$text),
-                new Event(EventKind::BINARY, self::COMPRESSED, 0, 0, str_repeat("\0", 5000)),
+                event(EventKind::TEXT, self::$text, self::COMPRESSED),
+                event(EventKind::BINARY, str_repeat("\0", 5000), self::COMPRESSED),
             ], $events);
             self::assertTrue($events[0]->isCompressed() && $events[0]->isFirst() && $events[0]->isLast());
         }
@@ -62,7 +64,7 @@ final class DeflateTest extends TestCase
             [$event] = $server->receive(self::write($client));
             self::assertSame([self::$text, false], [$event->data, $event->isCompressed()]);
             $server->sendMessage(Message::text(self::$text, $deflate));
-            self::assertSame([[0x81, self::$text]], self::frames($server->output()));
+            self::assertSame([[0x81, self::$text]], self::frames($server->output(0)));
         }
     }
 
@@ -72,12 +74,10 @@ final class DeflateTest extends TestCase
         $server = Connection::server(new Config(deflate: true, ask: true));
         $client->request('example.com', '/');
         $server->receive(self::write($client));
-        $server->declineDeflate();
-        $server->accept();
+        $server->accept(deflate: false);
         $client->receive(self::write($server));
         self::assertSame([null, null], [$client->deflate(), $server->deflate()]);
-        self::assertUsageError(-2, fn () => $client->declineDeflate());
-        self::assertUsageError(-2, fn () => $server->declineDeflate());
+        self::assertUsageError(-2, fn () => $server->accept(deflate: false));
     }
 
     /** @dataProvider agreements */
@@ -90,7 +90,7 @@ final class DeflateTest extends TestCase
             $source->sendText($text);
             $target = $source === $client ? $server : $client;
             self::assertEquals(
-                [new Event(EventKind::TEXT, self::COMPRESSED, 0, 0, $text)],
+                [event(EventKind::TEXT, $text, self::COMPRESSED)],
                 $target->receive(self::write($source))
             );
         }
@@ -128,9 +128,9 @@ final class DeflateTest extends TestCase
         );
 
         foreach ([[null, 0x41], [true, 0x41], [false, 0x01]] as [$compress, $first]) {
-            $server->sendPiece(Opcode::TEXT, self::$text, false, $compress);
-            $server->sendPiece(Opcode::TEXT, self::$text, false);
-            $server->sendPiece(Opcode::TEXT, self::$text, true, $compress);
+            $server->send(Opcode::TEXT, self::$text, $compress, more: true);
+            $server->send(Opcode::TEXT, self::$text, more: true);
+            $server->send(Opcode::TEXT, self::$text, $compress);
             $sent = self::write($server);
             self::assertSame([$first, 0x00, 0x80], array_column(self::frames($sent), 0), 'RSV1 on the first only');
         }
@@ -237,7 +237,7 @@ final class DeflateTest extends TestCase
             [$client, $server] = self::opened($config, $config);
             for ($i = 0; $i < 3; $i++) {
                 $server->sendText(self::$text . 'before');
-                self::assertSame($server->sendMessage($message), strlen($server->output()));
+                self::assertSame($server->sendMessage($message), strlen($server->output(0)));
                 $sent = self::write($server);
                 $seen[] = self::frames($sent)[1];
                 $server->sendText('behind' . self::$text);
@@ -259,7 +259,7 @@ final class DeflateTest extends TestCase
         $first = static function (Message $message): int {
             $server = self::open();
             $server->sendMessage($message);
-            return ord($server->output());
+            return ord($server->output(0));
         };
         self::assertSame(0x81, $first(Message::text(self::$text)), 'without deflate it is not compressed');
         self::assertSame(0xC1, $first(Message::text(self::$text, $deflate)));
@@ -287,12 +287,11 @@ final class DeflateTest extends TestCase
         } catch (\Error $error) {
             self::assertStringContainsString('__clone', $error->getMessage());
         }
-        $message->__destruct();
-        $message->__destruct();
-        $none = (new \ReflectionClass(Message::class))->newInstanceWithoutConstructor();
-        foreach ([$message, $none] as $gone) {
-            self::assertUsageError(-1, static fn () => self::open()->sendMessage($gone));
-        }
+        $message->prepared->__destruct();
+        $message->prepared->__destruct();
+        self::assertUsageError(-1, static fn () => self::open()->sendMessage($message));
+        $this->expectException(\Error::class);
+        self::open()->sendMessage((new \ReflectionClass(Message::class))->newInstanceWithoutConstructor());
     }
 
     public function testMessagesGiveTheirMemoryBack(): void
@@ -322,7 +321,7 @@ final class DeflateTest extends TestCase
                         : $oneByOne->sendBinary($message, $compress);
                 }
                 self::assertSame(count($messages), $atOnce->sendMany($opcode, $messages, $compress));
-                self::assertSame($oneByOne->output(), $atOnce->output());
+                self::assertSame($oneByOne->output(0), $atOnce->output(0));
             }
         }
     }
@@ -341,13 +340,13 @@ final class DeflateTest extends TestCase
 
     public function testOfManyMessagesThoseAreSentThatHaveRoom(): void
     {
-        $server = Connection::server(new Config(startOpen: true, maxOutputLen: 10));
+        $server = Connection::server(new Config(startOpen: true, highWaterLen: 7));
         self::assertSame(2, $server->sendMany(Opcode::TEXT, ['abc', 'def', 'ghi']));
         self::assertUsageError(-3, static fn () => $server->sendMany(Opcode::TEXT, ['ghi']));
         self::assertSame("\x81\x03abc\x81\x03def", self::write($server));
         self::assertSame(1, $server->sendMany(Opcode::TEXT, ['a', "\xff", 'b']));
         self::assertUsageError(-1, static fn () => $server->sendMany(Opcode::TEXT, ["\xff", 'b']));
-        self::assertUsageError(-1, static fn () => $server->sendMany(Opcode::PING, ['a']));
+        self::assertUsageError(-1, static fn () => $server->sendMany(Opcode::CLOSE, ['a']));
         self::assertUsageError(-1, static fn () => $server->sendMany(-1, ['a']));
         self::assertUsageError(-2, static fn () => Connection::server()->sendMany(Opcode::TEXT, ['a']));
     }
@@ -366,7 +365,7 @@ final class DeflateTest extends TestCase
                 $call();
                 self::fail('no TypeError');
             } catch (\TypeError) {
-                self::assertSame('', $server->output());
+                self::assertSame('', $server->output(0));
             }
         }
     }
@@ -416,9 +415,7 @@ final class DeflateTest extends TestCase
 
     private static function write(Connection $connection): string
     {
-        $output = $connection->output();
-        self::assertSame(0, $connection->sent(strlen($output)));
-        return $output;
+        return $connection->take(0);
     }
 
     /** @return list<array{int, string}> The first bytes of frames, and their payloads without mask. */

@@ -185,7 +185,7 @@ final class FrameTest extends TestCase
         pcntl_signal(SIGUSR1, static function () use (&$signals): void {
             $signals++;
             Frame::unmask('another text', "\0\0\0\0");
-            Frame::parse(Frame::build(Frame::FIN | Opcode::PING, ''));
+            Frame::parse(Frame::build(Opcode::FIN | Opcode::PING, ''));
         });
         $sender = proc_open(['sh', '-c', 'while kill -USR1 ' . getmypid() . '; do :; done'], [], $pipes);
         $wrong = 0;
@@ -230,18 +230,18 @@ final class FrameTest extends TestCase
     public static function builtFrames(): array
     {
         return [
-            'text of the RFC' => [Frame::FIN | Opcode::TEXT, 'Hello', '8105'],
+            'text of the RFC' => [Opcode::FIN | Opcode::TEXT, 'Hello', '8105'],
             'first fragment of the RFC' => [Opcode::TEXT, 'Hel', '0103'],
-            'last fragment of the RFC' => [Frame::FIN | Opcode::CONTINUATION, 'lo', '8002'],
-            'ping of the RFC' => [Frame::FIN | Opcode::PING, 'Hello', '8905'],
-            '256 bytes of the RFC' => [Frame::FIN | Opcode::BINARY, str_repeat('a', 256), '827e0100'],
-            '64 KiB of the RFC' => [Frame::FIN | Opcode::BINARY, str_repeat('a', 65536), '827f0000000000010000'],
-            'RSV bits' => [Frame::FIN | Frame::RSV1 | Frame::RSV2 | Frame::RSV3 | Opcode::TEXT, 'a', 'f101'],
-            '0 bytes' => [Frame::FIN | Opcode::CLOSE, '', '8800'],
-            '1 byte' => [Frame::FIN | Opcode::PONG, 'a', '8a01'],
-            '125 bytes' => [Frame::FIN | Opcode::TEXT, str_repeat('a', 125), '817d'],
-            '126 bytes' => [Frame::FIN | Opcode::TEXT, str_repeat('a', 126), '817e007e'],
-            '65535 bytes' => [Frame::FIN | Opcode::TEXT, str_repeat('a', 65535), '817effff'],
+            'last fragment of the RFC' => [Opcode::FIN | Opcode::CONTINUATION, 'lo', '8002'],
+            'ping of the RFC' => [Opcode::FIN | Opcode::PING, 'Hello', '8905'],
+            '256 bytes of the RFC' => [Opcode::FIN | Opcode::BINARY, str_repeat('a', 256), '827e0100'],
+            '64 KiB of the RFC' => [Opcode::FIN | Opcode::BINARY, str_repeat('a', 65536), '827f0000000000010000'],
+            'RSV bits' => [Opcode::FIN | Opcode::RSV1 | Opcode::RSV2 | Opcode::RSV3 | Opcode::TEXT, 'a', 'f101'],
+            '0 bytes' => [Opcode::FIN | Opcode::CLOSE, '', '8800'],
+            '1 byte' => [Opcode::FIN | Opcode::PONG, 'a', '8a01'],
+            '125 bytes' => [Opcode::FIN | Opcode::TEXT, str_repeat('a', 125), '817d'],
+            '126 bytes' => [Opcode::FIN | Opcode::TEXT, str_repeat('a', 126), '817e007e'],
+            '65535 bytes' => [Opcode::FIN | Opcode::TEXT, str_repeat('a', 65535), '817effff'],
         ];
     }
 
@@ -257,9 +257,9 @@ final class FrameTest extends TestCase
             'first byte of 256' => [256, '', 'the first byte 256 '],
             'first byte below 0' => [-1, '', 'the first byte -1 '],
             'first byte whose low 32 bits are right' => [2 ** 32 + 0x81, '', 'the first byte 4294967425 '],
-            'reserved opcode' => [Frame::FIN | 3, '', 'RFC 6455 forbids'],
-            'control frame without FIN' => [Opcode::PING, '', 'RFC 6455 forbids'],
-            'control frame of 126 bytes' => [Frame::FIN | Opcode::PING, str_repeat('a', 126), 'RFC 6455 forbids'],
+            'reserved opcode' => [Opcode::FIN | 3, '', 'the opcode is reserved'],
+            'control frame without FIN' => [Opcode::PING, '', 'must have the FIN bit'],
+            'control frame of 126 bytes' => [Opcode::FIN | Opcode::PING, str_repeat('a', 126), 'at most 125 bytes'],
         ];
     }
 
@@ -270,15 +270,15 @@ final class FrameTest extends TestCase
         for ($round = 0; $round < 500; $round++) {
             $opcode = $opcodes[array_rand($opcodes)];
             $control = $opcode >= Opcode::CLOSE;
-            $flags = mt_rand(0, 15) << 4 | ($control ? Frame::FIN : 0);
+            $flags = mt_rand(0, 15) << 4 | ($control ? Opcode::FIN : 0);
             $payload = self::randomBytes(mt_rand(0, $control ? 125 : 2 ** mt_rand(1, 17)));
             $before = self::randomBytes(mt_rand(0, 3));
 
             $frame = Frame::build($flags | $opcode, $payload);
             $header = Frame::parse($before . $frame, strlen($before));
 
-            $read = ($header->fin ? Frame::FIN : 0) | ($header->rsv1 ? Frame::RSV1 : 0)
-                | ($header->rsv2 ? Frame::RSV2 : 0) | ($header->rsv3 ? Frame::RSV3 : 0);
+            $read = ($header->fin ? Opcode::FIN : 0) | ($header->rsv1 ? Opcode::RSV1 : 0)
+                | ($header->rsv2 ? Opcode::RSV2 : 0) | ($header->rsv3 ? Opcode::RSV3 : 0);
             self::assertSame([$opcode, $flags], [$header->opcode, $read]);
             self::assertFalse($header->masked);
             self::assertSame(strlen($payload), $header->payloadLen);

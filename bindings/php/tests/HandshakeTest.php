@@ -46,12 +46,11 @@ final class HandshakeTest extends TestCase
     {
         $client = Connection::client();
         $client->request('a', '/');
-        $client->receive(Handshake::answer($client->output()));
-        $client->sent(strlen($client->output()));
+        $client->receive(Handshake::answer($client->take(0)));
         $client->sendText('Hello');
 
         $server = Connection::server(new Config(startOpen: true));
-        self::assertSame('Hello', $server->receive($client->output())[0]->data);
+        self::assertSame('Hello', $server->receive($client->take(0))[0]->data);
         self::assertSame([State::OPEN, State::OPEN], [$client->state(), $server->state()]);
     }
 

@@ -57,12 +57,12 @@ final class HeaderTest extends TestCase
     public static function wrongHeaders(): array
     {
         return [
-            'reserved opcode' => [new Header(3, 0), 'RFC 6455 forbids'],
+            'reserved opcode' => [new Header(3, 0), 'the opcode is reserved'],
             'opcode above a byte' => [new Header(256 + Opcode::TEXT, 0), 'the opcode 257 '],
             'opcode below 0' => [new Header(-1, 0), 'the opcode -1 '],
-            'negative length' => [new Header(Opcode::TEXT, -1), 'RFC 6455 forbids'],
-            'control frame without FIN' => [new Header(Opcode::PING, 0, fin: false), 'RFC 6455 forbids'],
-            'control frame of 126 bytes' => [new Header(Opcode::PING, 126), 'RFC 6455 forbids'],
+            'negative length' => [new Header(Opcode::TEXT, -1), 'at most 2^63-1 bytes'],
+            'control frame without FIN' => [new Header(Opcode::PING, 0, fin: false), 'must have the FIN bit'],
+            'control frame of 126 bytes' => [new Header(Opcode::PING, 126), 'at most 125 bytes'],
             'key of three bytes' => [new Header(Opcode::TEXT, 0, maskKey: 'abc'), 'a masking key has 4 bytes'],
             'key of five bytes' => [new Header(Opcode::TEXT, 0, maskKey: 'abcde'), 'a masking key has 4 bytes'],
             'empty key' => [new Header(Opcode::TEXT, 0, maskKey: ''), 'a masking key has 4 bytes'],

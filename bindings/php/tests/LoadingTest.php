@@ -27,19 +27,19 @@ final class LoadingTest extends TestCase
         $this->version = \Wsframe\Library::version();
 
         $this->binding = sys_get_temp_dir() . '/wsframe-' . bin2hex(random_bytes(8));
-        foreach (['' => 0755, '/src' => 0755, '/lib' => 0755, '/tmp' => 0777] as $directory => $mode) {
+        foreach (['' => 0755, '/src' => 0755, '/src/Ffi' => 0755, '/lib' => 0755, '/tmp' => 0777] as $directory => $mode) {
             mkdir($this->binding . $directory);
             chmod($this->binding . $directory, $mode);
         }
         $from = dirname(__DIR__);
-        foreach ([...glob("$from/*.php"), ...glob("$from/src/*")] as $file) {
+        foreach ([...glob("$from/*.php"), ...glob("$from/src/*.*"), ...glob("$from/src/Ffi/*")] as $file) {
             $this->write(substr($file, strlen($from)), file_get_contents($file));
         }
     }
 
     protected function tearDown(): void
     {
-        foreach (['/src', '/lib', '/tmp', ''] as $directory) {
+        foreach (['/src/Ffi', '/src', '/lib', '/tmp', ''] as $directory) {
             array_map('unlink', array_filter(glob("$this->binding$directory/*"), 'is_file'));
             rmdir($this->binding . $directory);
         }
@@ -84,6 +84,7 @@ final class LoadingTest extends TestCase
         );
         self::assertStringContainsString("\n  libwsframe.so.0 (installed in the system): Failed loading", $printed);
         self::assertStringContainsString('Set the environment variable WSFRAME_LIBRARY', $printed);
+        self::assertStringContainsString('`make build`', $printed);
     }
 
     /** @dataProvider unusableLibraries */
@@ -152,7 +153,7 @@ final class LoadingTest extends TestCase
 
     public static function records(): array
     {
-        return [['wsframe_header'], ['wsframe_config'], ['wsframe_event']];
+        return [['wsframe_header'], ['wsframe_config'], ['wsframe_output'], ['wsframe_batch'], ['wsframe_event']];
     }
 
     public function testFfiThatIsSwitchedOffIsNamed(): void
@@ -160,6 +161,8 @@ final class LoadingTest extends TestCase
         $printed = $this->printVersion(['-d', 'ffi.enable=0'], ['WSFRAME_LIBRARY' => $this->library]);
 
         self::assertStringContainsString('this PHP forbids it: FFI API is restricted by "ffi.enable"', $printed);
+        self::assertStringContainsString('opcache.preload', $printed);
+        self::assertStringContainsString('ffi.preload', $printed);
     }
 
     public function testTheMissingExtensionIsNamed(): void
@@ -188,6 +191,21 @@ final class LoadingTest extends TestCase
         self::assertStringContainsString('/nowhere (named by WSFRAME_LIBRARY): there is no such file', $printed);
     }
 
+    /** PHP that starts as root is told what it needs, and not what it has. */
+    public function testPreloadingAsRootNamesFfiPreload(): void
+    {
+        $this->write('/lib/libwsframe.so', file_get_contents($this->library));
+        $options = [...$this->preloading(), '-d', 'opcache.preload_user=nobody', '-d', 'display_errors=1'];
+        $printed = $this->php($options, self::PRINT_VERSION, ['TMPDIR' => "$this->binding/tmp"]);
+
+        if (posix_geteuid() !== 0) {
+            self::assertSame($this->version, $printed, 'only root is refused');
+            return;
+        }
+        self::assertStringContainsString('name a file with FFI_SCOPE and FFI_LIB in ffi.preload', $printed);
+        self::assertStringNotContainsString('WSFRAME_LIBRARY', $printed);
+    }
+
     /** PHP that starts as root preloads as another user, and can then load libraries for ffi.preload only. */
     public function testFfiPreloadServesTheScope(): void
     {
@@ -213,7 +231,8 @@ final class LoadingTest extends TestCase
             . ' try { FFI::cdef(); } catch (FFI\Exception) { echo " and no other"; }'
         );
 
-        $classes = count(glob(dirname(__DIR__) . '/src/*.php'));
+        $from = dirname(__DIR__);
+        $classes = count([...glob("$from/src/*.php"), ...glob("$from/src/Ffi/*.php")]);
         self::assertSame("$classes classes, $this->version and no other", $this->page($this->preloading()));
         self::assertStringContainsString('this PHP forbids it', $this->page(['-d', 'ffi.enable=preload']));
     }
@@ -279,16 +298,15 @@ final class LoadingTest extends TestCase
                 . ' { 5, { 1, 0x81, 6, 0, 0x37, 0xfa, 0x21, 0x3d } };'
                 . " memcpy(header + {$shift('wsframe_header')}, &r, 15); header[15] = 0x3d; return 6; }",
             'wsframe_connection_new' => 'int64_t wsframe_connection_new(uint32_t role, char *config, char **connection)'
-                . " { *connection = config + 52 + {$shift('wsframe_config')}; return 0; }",
-            'wsframe_connection_tick' => 'int64_t wsframe_connection_tick(uint32_t *connection, uint64_t now) {'
-                . ' return *connection; }',
-            'wsframe_connection_receive' => 'int64_t wsframe_connection_receive(void *c, void *in, size_t len) {'
-                . ' return 1; }',
-            'wsframe_connection_events' => 'char *wsframe_connection_events(void *connection) {'
-                . ' static struct { uint64_t connection, offset, length; uint16_t code; uint8_t rest[30]; } r ='
-                . " { 0, 0, 3, 1009, { 8 } }; return (char *)&r + {$shift('wsframe_event')}; }",
-            'wsframe_connection_data' => 'int64_t wsframe_connection_data(void *connection, const char **data) {'
-                . ' *data = "bye"; return 3; }',
+                . " { *connection = config + 60 + {$shift('wsframe_config')}; return 0; }",
+            'wsframe_connection_output' => 'int64_t wsframe_connection_output(uint32_t *c, size_t sent, uint64_t now,'
+                . ' char *output) { memset(output, 0, 24);'
+                . " memcpy(output + 16 + {$shift('wsframe_output')}, c, 4); return 0; }",
+            'wsframe_connection_receive' => 'int64_t wsframe_connection_receive(void *c, void *in, size_t len,'
+                . ' char *batch) { static struct { uint64_t connection, offset, len; uint16_t code; uint8_t rest[30]; } e ='
+                . ' { 0, 0, 3, 1009, { 8 } };'
+                . ' struct { void *events; uint64_t count; char *data; uint64_t len, flags; } b ='
+                . " { (char *)&e + {$shift('wsframe_event')}, 1, \"bye\", 3, 0 }; memcpy(batch + {$shift('wsframe_batch')}, &b, 39); return 1; }",
         ];
         foreach (array_diff($functions, array_keys($answers)) as $other) {
             $answers[] = "void $other(void) {}";

@@ -4,10 +4,13 @@ declare(strict_types=1);
 
 namespace Wsframe\Tests;
 
+require_once __DIR__ . '/event.php';
+
 use PHPUnit\Framework\AssertionFailedError;
 use PHPUnit\Framework\TestCase;
 use Wsframe\Config;
 use Wsframe\Connection;
+use Wsframe\ErrorCode;
 use Wsframe\Event;
 use Wsframe\EventKind;
 use Wsframe\Frame;
@@ -31,11 +34,6 @@ final class VectorsTest extends TestCase
     /** Inputs above so many bytes are not cut in two everywhere. */
     private const LONG = 400;
 
-    private const ERRORS = [
-        'ARGUMENT' => -1, 'STATE' => -2, 'SPACE' => -3, 'MEMORY' => -4, 'INTERNAL' => -5, 'IO' => -6,
-        'HANDSHAKE' => -32, 'PROTOCOL' => -33, 'UTF8' => -34, 'TOO_BIG' => -35, 'POLICY' => -36,
-    ];
-
     private const COMPRESS = ['plain' => false, 'compressed' => true];
 
     private string $role;
@@ -48,6 +46,12 @@ final class VectorsTest extends TestCase
 
     /** The output that waited when it was last taken. */
     private string $output;
+
+    /** What time it is, in milliseconds. */
+    private int $now;
+
+    /** How much was written since the library was told. */
+    private int $written;
 
     /** Goes on from message to message of the output. */
     private \InflateContext $inflater;
@@ -117,7 +121,8 @@ final class VectorsTest extends TestCase
     /** Runs a vector in one way, and returns how long its input is. */
     private function play(string $role, array $vector, string $way, \Closure $cut): int
     {
-        [$this->role, $this->cut, $this->received] = [$role, $cut, 0];
+        [$this->role, $this->cut, $this->received, $this->written] = [$role, $cut, 0, 0];
+        $this->now = 0;
         [$this->output, $this->accept, $this->seen, $this->begun] = ['', '', [], null];
         $this->inflater = inflate_init(ZLIB_ENCODING_RAW);
         $this->hasPieces = in_array('pieces', $vector['config'], true);
@@ -131,6 +136,10 @@ final class VectorsTest extends TestCase
             $this->connection = Connection::$role($config);
             foreach ($vector['steps'] as $i => $step) {
                 $line = $step['line'];
+                // Whatever is done before a tick is done as late as that.
+                $isTick = static fn (array $later): bool => $later['key'] === 'tick';
+                $ticks = array_filter(array_slice($vector['steps'], $i), $isTick);
+                $this->now = (int) (reset($ticks)['words'][0] ?? $this->now);
                 $this->step($step, $i + 1 === count($vector['steps']));
             }
             $this->addToAssertionCount(1);
@@ -150,19 +159,36 @@ final class VectorsTest extends TestCase
             case 'tick':
                 $due = ['close' => 0, 'never' => null];
                 $due = array_key_exists($words[1], $due) ? $due[$words[1]] : (int) $words[1];
-                self::check($this->connection->tick((int) $words[0]) === $due, "tick is not $words[1]");
+                $output = $this->connection->output($this->now, $this->takeWritten());
+                if ($this->connection->waitMs() === 0) {
+                    self::check($output === '', 'output waits although TCP is to be closed');
+                    $this->output = ''; // the peer had its time to take it
+                }
+                self::check($this->connection->waitMs() === $due, "the time to wait is not $words[1]");
                 break;
             case 'do':
                 if ($words[0] === 'write') {
-                    $this->connection->sent($len = (int) ($words[1] ?? strlen($this->output)));
+                    $this->written += $len = (int) ($words[1] ?? strlen($this->output));
                     $this->output = substr($this->output, $len);
                     break;
                 }
-                $this->collect($this->act($words));
+                if ($words[0] === 'gone') {
+                    $this->output = ''; // what waited is not written any more
+                }
+                $returned = $this->act($words);
+                $this->collect(is_iterable($returned) ? $returned : []);
+                break;
+            case 'over':
+                self::check(!$this->act($words), 'the connection is not over');
                 break;
             case 'fails':
                 $code = self::code(fn () => $this->act(array_slice($words, 1)));
-                self::check($code === self::ERRORS[$words[0]], "the code is $code");
+                self::check($code === constant(ErrorCode::class . "::$words[0]"), "the code is $code");
+        }
+        // Before the output is looked at, which ends the life of the head.
+        $isOfHead = static fn (array $line): bool => in_array($line[0], ['target', 'field'], true);
+        foreach (array_filter($step['also'], $isOfHead) as [$key, $words]) {
+            $this->checkAlso($key, $words);
         }
         $state = $this->connection->state();
         if ($isLast && $this->begun !== null && in_array($state, [State::OPEN, State::CLOSING], true)) {
@@ -173,16 +199,26 @@ final class VectorsTest extends TestCase
         if ($step['out'] !== [['out', ['later']]]) {
             $this->checkOutput($step['out'], $this->grown());
         }
-        foreach ($step['also'] as [$key, $words]) {
+        foreach (array_filter($step['also'], static fn (array $line): bool => !$isOfHead($line)) as [$key, $words]) {
             $this->checkAlso($key, $words);
         }
         $this->seen = [];
     }
 
-    /** Takes the output and returns what is new in it. */
+    private function takeWritten(): int
+    {
+        [$written, $this->written] = [$this->written, 0];
+        return $written;
+    }
+
+    /** Takes the output and returns what is new in it. To look at it is to tell the time: only if something is there. */
     private function grown(): string
     {
-        $output = $this->connection->output();
+        $isOver = in_array($this->connection->state(), [State::CLOSED, State::FAILED], true);
+        if (!$isOver && $this->written === 0 && $this->connection->waiting() === strlen($this->output)) {
+            return '';
+        }
+        $output = $this->connection->output($this->now, $this->takeWritten(), PHP_INT_MAX);
         self::check(str_starts_with($output, $this->output), 'the output has lost what was in it');
         $grown = substr($output, strlen($this->output));
         $this->output = $output;
@@ -200,35 +236,35 @@ final class VectorsTest extends TestCase
         do {
             $piece = substr($input, $at, max(1, ($this->cut)($start + $at, $len - $at)));
             $at += strlen($piece);
-            $events = $this->connection->receive($piece);
-            $this->collect($events);
-        } while ($at < $len && ($events === [] || end($events)->kind !== EventKind::ERROR));
+            $last = $this->collect($this->connection->receive($piece));
+        } while ($at < $len && $last?->kind !== EventKind::ERROR);
     }
 
-    private function act(array $words): array
+    /** What the call returns; 0, null and no events are what one returns whose connection is over. */
+    private function act(array $words): mixed
     {
         [$c, $verb, $rest] = [$this->connection, $words[0], array_slice($words, 1)];
         if (str_starts_with($verb, 'send') || $verb === 'piece' || $verb === 'last') {
-            $this->send($verb, $rest[0] === 'text' ? Opcode::TEXT : Opcode::BINARY, array_slice($rest, 1));
-            return [];
+            return $this->send($verb, $rest[0] === 'text' ? Opcode::TEXT : Opcode::BINARY, array_slice($rest, 1));
         }
         $all = static fn (int $from): string => self::bytes(array_slice($words, $from));
         $each = static fn (): array => array_map(static fn (string $word): string => self::bytes([$word]), $rest);
-        $returned = match ($verb) {
+        $isWithout = ($rest[0] ?? '') === 'without_deflate';
+        return match ($verb) {
             'ping' => $c->ping($all(1)),
             'pong' => $c->pong($all(1)),
             'close' => $c->close((int) $rest[0], $all(2)),
             'request' => $c->request(...$each()),
             'add_field' => $c->addField(...$each()),
-            'accept' => $c->accept(...$each()),
-            'refuse' => $c->refuse((int) $rest[0], $all(2)),
+            'accept' => $c->accept($isWithout ? $all(2) : $all(1), deflate: !$isWithout),
+            'respond' => $c->respond((int) $rest[0], $all(2)),
             'receive' => $c->receive($all(1)),
+            'gone' => $c->gone(),
         };
-        return is_array($returned) ? $returned : [];
     }
 
     /** @param list<string> $words Of the messages, before which may stand how they are to be compressed. */
-    private function send(string $verb, int $opcode, array $words): void
+    private function send(string $verb, int $opcode, array $words): int
     {
         $c = $this->connection;
         $compress = self::COMPRESS[$words[0] ?? ''] ?? null;
@@ -237,27 +273,36 @@ final class VectorsTest extends TestCase
             $messages = array_map(static fn (string $word): string => self::bytes([$word]), $words);
             $sent = $c->sendMany($opcode, $messages, $compress);
             self::check($sent === count($messages), "$sent messages were sent");
-            return;
+            return $sent;
         }
         $bytes = self::bytes($words);
-        match ($verb) {
-            'send' => $opcode === Opcode::TEXT ? $c->sendText($bytes, $compress) : $c->sendBinary($bytes, $compress),
+        return match ($verb) {
+            'send', 'last' => $c->send($opcode, $bytes, $compress),
+            'piece' => $c->send($opcode, $bytes, $compress, more: true),
             'send_message' => $c->sendMessage($opcode === Opcode::TEXT
                 ? Message::text($bytes, $this->config, $compress)
                 : Message::binary($bytes, $this->config, $compress)),
-            'piece', 'last' => $c->sendPiece($opcode, $bytes, $verb === 'last', $compress),
         };
     }
 
-    /** @param list<Event> $events */
-    private function collect(array $events): void
+    /**
+     * Takes events down, and returns the last one.
+     *
+     * @param iterable<Event> $events
+     */
+    private function collect(iterable $events): ?Event
     {
+        $event = null;
         foreach ($events as $event) {
             [$kind, $data] = [$event->kind, self::show($event->data)];
-            $isEnd = $kind === EventKind::CLOSE || $kind === EventKind::ERROR;
+            $isEnd = in_array($kind, [EventKind::CLOSE, EventKind::ERROR, EventKind::GONE], true);
             self::check($isEnd || $event->closeCode === 0, 'closeCode is not 0');
-            self::check(($event->error !== 0) === ($kind === EventKind::ERROR), 'error is not right');
-            $hasFailed = $this->connection->state() === State::FAILED;
+            $isRight = ($event->error !== 0) === ($kind === EventKind::ERROR) || $kind === EventKind::GONE;
+            self::check($isRight, 'error is not right');
+            $errors = array_flip((new \ReflectionClass(ErrorCode::class))->getConstants());
+            $error = $errors[$event->error] ?? '';
+            $isGone = $kind === EventKind::GONE && $event->error === 0;
+            $hasFailed = $this->connection->state() === State::FAILED && !$isGone;
             self::check(($this->connection->error() !== null) === $hasFailed, 'the sentence is not right');
             if ($kind === EventKind::TEXT || $kind === EventKind::BINARY) {
                 $this->addToMessage($event);
@@ -271,10 +316,11 @@ final class VectorsTest extends TestCase
                 EventKind::PING => "ping $data",
                 EventKind::PONG => "pong $data",
                 EventKind::CLOSE => "close $event->closeCode $data",
-                EventKind::ERROR => 'error ' . array_search($event->error, self::ERRORS, true)
-                    . " $event->closeCode $data",
+                EventKind::ERROR => "error $error $event->closeCode $data",
+                EventKind::GONE => rtrim("gone $event->closeCode $error") . " $data",
             };
         }
+        return $event;
     }
 
     private function addToMessage(Event $event): void
@@ -286,7 +332,7 @@ final class VectorsTest extends TestCase
         self::check($event->kind === $begun->kind, 'the pieces are of two kinds');
         self::check($event->isCompressed() === $begun->isCompressed(), 'some pieces came compressed');
         $data = $this->begun?->data . $event->data;
-        $this->begun = $event->isLast() ? null : new Event($event->kind, $event->flags, 0, 0, $data);
+        $this->begun = $event->isLast() ? null : event($event->kind, $data, $event->flags);
         if ($event->isLast()) {
             $this->seen[] = ($event->isCompressed() ? 'compressed ' : '')
                 . ($event->kind === EventKind::TEXT ? 'text ' : 'binary ') . self::show($data);
@@ -299,7 +345,8 @@ final class VectorsTest extends TestCase
         $events = [];
         foreach ($expected as $words) {
             $times = self::times($words);
-            $names = ['close' => 2, 'unfinished' => 2, 'compressed' => 2, 'error' => 3][$words[0]] ?? 1;
+            $names = ['close' => 2, 'unfinished' => 2, 'compressed' => 2, 'error' => 3, 'gone' => count($words)];
+            $names = $names[$words[0]] ?? 1;
             $isAnyHead = count($words) === $names && in_array($words[0], ['open', 'request', 'http', 'error'], true);
             $kind = implode(' ', array_slice($words, 0, $names));
             for (; $times > 0; $times--) {
@@ -490,7 +537,7 @@ final class VectorsTest extends TestCase
             [$name, $value] = explode('=', $word, 2) + [1 => null];
             $config[lcfirst(str_replace('_', '', ucwords($name, '_')))] = match (true) {
                 $value === null => true,
-                $name === 'extensions' => $value,
+                in_array($name, ['extensions', 'subprotocol', 'target'], true) => $value,
                 ctype_digit($value) => (int) min(PHP_INT_MAX, $value),
                 default => explode(',', $value),
             };
@@ -543,6 +590,7 @@ final class VectorsTest extends TestCase
                     break;
                 case 'do':
                 case 'fails':
+                case 'over':
                 case 'tick':
                     $vectors[$vector]['steps'][] = self::newStep($key, $words, $i + 1);
                     break;
