@@ -1,9 +1,8 @@
 """The binding says the same as include/wsframe.h and Cargo.toml."""
 
 import ctypes
+import pydoc
 import re
-import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,11 @@ import pytest
 import wsframe
 from wsframe import (
     Config,
+    Connection,
+    DataFlag,
     Deflate,
+    ErrorCode,
     EventKind,
-    Frame,
     Opcode,
     ProtocolError,
     State,
@@ -50,9 +51,12 @@ C_TYPES = {
     "struct wsframe_message **": ctypes.POINTER(ctypes.c_void_p),
     # Packed into a bytes object.
     "const size_t *": ctypes.c_void_p,
-    # What the library lends: a slice of these is a bytes object.
+    # What the library lends: a slice of it is a bytes object.
     "const void **": ctypes.POINTER(ctypes.POINTER(ctypes.c_char)),
-    "const struct wsframe_event *": ctypes.POINTER(ctypes.c_char),
+    **{
+        f"struct {record.__name__} *": ctypes.POINTER(record)
+        for record in (_ffi.wsframe_batch, _ffi.wsframe_output, _ffi.wsframe_field, _ffi.wsframe_part)
+    },
     "void": None,
 }
 
@@ -64,9 +68,15 @@ FIELD_TYPES = {
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
     "size_t": ctypes.c_size_t,
-    # In a config, where a bytes object has to live as long as the record.
-    "const void *": ctypes.c_char_p,
+    "const struct wsframe_event *": ctypes.POINTER(ctypes.c_char),
 }
+
+
+def field_type(record, kind: str):
+    """What a field is declared as. A bytes object has to live as long as a config that points to it."""
+    if kind == "const void *":
+        return ctypes.c_char_p if record is _ffi.wsframe_config else ctypes.POINTER(ctypes.c_char)
+    return FIELD_TYPES[kind]
 
 
 def test_the_table_declares_what_the_header_declares():
@@ -90,6 +100,10 @@ def test_the_table_declares_what_the_header_declares():
     [
         (_ffi.wsframe_header, 16),
         (_ffi.wsframe_event, 32),
+        (_ffi.wsframe_batch, 40),
+        (_ffi.wsframe_output, 24),
+        (_ffi.wsframe_field, 32),
+        (_ffi.wsframe_part, 16),
         (_ffi.wsframe_config, None),
         (_ffi.wsframe_deflate, 4),
     ],
@@ -97,7 +111,7 @@ def test_the_table_declares_what_the_header_declares():
 def test_the_records_have_the_fields_of_the_header(record, size):
     declared = re.search(rf"typedef struct {record.__name__} \{{(.*?)\}}", DECLARATIONS, re.DOTALL).group(1)
     fields = re.findall(r"([\w ]+?(?: \*| ))(\w+)(?:\[(\d+)\])?;", declared)
-    assert [(name, FIELD_TYPES[kind.strip()], int(count or 1)) for kind, name, count in fields] == [
+    assert [(name, field_type(record, kind.strip()), int(count or 1)) for kind, name, count in fields] == [
         (
             name,
             getattr(kind, "_type_", kind) if isinstance(kind, type(ctypes.c_uint8 * 4)) else kind,
@@ -105,7 +119,7 @@ def test_the_records_have_the_fields_of_the_header(record, size):
         )
         for name, kind in record._fields_
     ]
-    if size:
+    if size and ctypes.sizeof(ctypes.c_void_p) == 8:
         assert ctypes.sizeof(record) == size
 
 
@@ -115,12 +129,34 @@ def test_events_are_read_as_their_record_says():
     assert _ffi.EVENT.size == ctypes.sizeof(event) == 32
 
 
+def test_what_calls_lend_is_in_their_records():
+    lent, held = _ffi.Lent(), ctypes.create_string_buffer(b"abcdef")
+    batch, output = lent.as_batch._obj, lent.as_output._obj
+    at = ctypes.POINTER(ctypes.c_char)
+    batch.events, batch.data, batch.flags = ctypes.cast(held, at), ctypes.cast(ctypes.byref(held, 1), at), 5
+    output.data, output.wait_ms, output.flags = ctypes.cast(ctypes.byref(held, 2), at), 6, 7
+    assert (lent.events[:2], lent.data[:2], lent.output[:2]) == (b"ab", b"bc", b"cd")
+    assert (lent.flags.value, lent.wait_ms.value, lent.more.value) == (5, 6, 7)
+
+
 def test_undeclared_functions_return_what_declared_ones_do():
     table = {name: returned for name, returned, _ in _ffi.TABLE}
-    for name in ("receive", "events", "data", "output", "sent", "send", "send_message", "tick", "state"):
+    for name in ("receive", "receive_long", "output", "send", "send_long", "send_message"):
         function = getattr(_ffi, name)
-        assert function.restype is table["wsframe_connection_" + name]
+        assert function.restype is table["wsframe_connection_" + name.removesuffix("_long")]
         assert function.argtypes is None
+
+
+def test_sizes_and_times_arrive_whole():
+    text = b"a" * 5000
+    for size in (0, 1, 4095, 4096, 5000):
+        assert _ffi.utf8_check(text, _ffi.size_of(size)) == size
+    for size in (0, 1, 4095):
+        assert _ffi.utf8_check(text, _ffi.SIZES[size]) == size
+    assert _ffi.utf8_check(text, _ffi.size_of(2**64 - 1)) == errors.ErrorCode.ARGUMENT
+    server = Connection.server(start_open=True)
+    assert (server.take(2**64 - 2**33), server.wait_ms) == (b"", 30_000)
+    assert (server.take(2**64 - 2**33 + 1000), server.wait_ms) == (b"", 29_000)
 
 
 def test_lengths_are_as_c_has_them():
@@ -134,23 +170,27 @@ def constants(prefix: str) -> dict:
     }
 
 
-def test_opcodes_and_flags_have_the_numbers_of_the_header():
+def test_opcodes_have_the_numbers_of_the_header():
     assert {opcode.name: opcode.value for opcode in Opcode} == constants("OPCODE_")
-    flags = {name: getattr(Frame, name) for name in ("FIN", "RSV1", "RSV2", "RSV3")}
-    assert {**flags, "MASK": frame._MASK} == constants("HEADER_")
+    assert constants("HEADER_") == {"MASK": frame._MASK}
+    for name in ("FIN", "RSV1", "RSV2", "RSV3"):
+        assert getattr(frame, "_" + name) == Opcode[name]
+    for name in ("MORE", "PLAIN", "COMPRESSED"):
+        assert getattr(connection, "_" + name) == Opcode[name]
 
 
 def test_states_and_kinds_of_events_have_the_numbers_of_the_header():
     assert {state.name: state.value for state in State} == constants("STATE_")
-    flags = {"FIRST": connection._FIRST, "LAST": connection._LAST, "IN_PLACE": 4}
-    flags["COMPRESSED"] = connection._COMPRESSED
-    assert {**{kind.name: kind.value for kind in EventKind}, **flags} == constants("EVENT_")
+    assert {kind.name: kind.value for kind in EventKind} == constants("EVENT_")
+    assert {**{flag.name: flag.value for flag in DataFlag}, "IN_PLACE": 128} == constants("DATA_")
     assert constants("ROLE_") == {"SERVER": connection._SERVER, "CLIENT": connection._CLIENT}
-    assert constants("SEND_") == {
-        "PLAIN": connection._SEND_PLAIN,
-        "COMPRESSED": connection._SEND_COMPRESSED,
-    }
-    assert (connection._TEXT, connection._BINARY) == (Opcode.TEXT, Opcode.BINARY)
+    assert constants("ACCEPT_") == {"WITHOUT_DEFLATE": connection._WITHOUT_DEFLATE}
+    assert constants("BATCH_") == constants("OUTPUT_") == {"MORE": 1}
+    for name in ("TEXT", "BINARY", "CLOSE", "PING", "PONG"):
+        assert EventKind[name] == Opcode[name]
+    assert "#define WSFRAME_ALL SIZE_MAX\n" in HEADER
+    assert "#define WSFRAME_NEVER UINT32_MAX\n" in HEADER
+    assert wsframe.NEVER == 2**32 - 1
 
 
 def test_a_config_has_what_the_header_has():
@@ -170,30 +210,73 @@ def test_the_answer_of_the_extensions_has_room():
     assert Deflate._fields == tuple(name for name, _ in _ffi.wsframe_deflate._fields_)
 
 
-def test_every_error_of_the_header_is_the_right_exception():
-    numbers = constants("ERROR_")
-    assert (numbers["ARGUMENT"], numbers["STATE"], numbers["HANDSHAKE"]) == (
-        errors.ARGUMENT,
-        errors.STATE,
-        errors.HANDSHAKE,
+def defaults_of(prose: str) -> list[str]:
+    """What 0 stands for in a sentence, in order."""
+    return re.findall(r"0 stands for (\d[\d,]*(?: (?:[KM]iB|seconds))?)", " ".join(prose.split()))
+
+
+def test_the_docs_of_a_config_have_the_defaults_of_the_header():
+    struct = re.search(r"typedef struct wsframe_config \{(.*?)\n\} wsframe_config;", HEADER, re.DOTALL).group(
+        1
     )
-    close_codes = {"HANDSHAKE": 0, "PROTOCOL": 1002, "UTF8": 1007, "TOO_BIG": 1009, "POLICY": 1008}
-    for name, number in numbers.items():
+    documented = re.findall(r"/\*\*(.*?)\*/\s*[\w ]+?[ *](\w+);", struct, re.DOTALL)
+    theirs = {name: defaults_of(prose.replace("\n     *", "\n")) for prose, name in documented}
+    theirs = {name: found for name, found in theirs.items() if found}
+    assert sum(map(len, theirs.values())) == len(re.findall(r"\b0[\s*]+stands[\s*]+for", HEADER)) > 10
+    entries = re.split(r"^    (?=[a-z_0-9, ]+: )", Config.__doc__, flags=re.MULTILINE)
+    ours = {
+        name: defaults_of(prose)
+        for entry in entries
+        for names, _, prose in [entry.partition(": ")]
+        for name in names.split(", ")
+        if defaults_of(prose)
+    }
+    assert ours == theirs
+
+
+def test_help_of_the_config_is_short():
+    assert len(pydoc.render_doc(Config).splitlines()) < 120
+
+
+def test_every_error_of_the_header_is_the_right_exception():
+    assert {code.name: code.value for code in ErrorCode} == constants("ERROR_")
+    close_codes = {
+        "HANDSHAKE": 0,
+        "PROTOCOL": 1002,
+        "UTF8": 1007,
+        "TOO_BIG": 1009,
+        "POLICY": 1008,
+        "TIMEOUT": 0,
+    }
+    for code in ErrorCode:
         with pytest.raises((ProtocolError, UsageError)) as caught:
-            errors.checked(number)
+            errors.checked(code.value)
         error = caught.value
-        assert error.code == number
-        assert str(error) == _ffi.lib.wsframe_strerror(number).decode() != ""
+        assert error.code is code
         if isinstance(error, ProtocolError):
-            assert error.close_code == close_codes.pop(name)
+            assert error.close_code == close_codes.pop(code.name)
     assert not close_codes, "each of these is the peer's fault"
+
+
+def test_an_error_has_the_exact_sentence():
+    server = Connection.server()
+    for call, words in (
+        (lambda: server.send("a"), "open"),
+        (lambda: server.respond(200), "request"),
+        (lambda: Connection.server(deflate_level=10), "level"),
+        (lambda: Connection.client().request("a b", "/"), "host"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            call()
+        assert str(caught.value) == _ffi.lib.wsframe_why().decode()
+        assert words in str(caught.value).lower()
 
 
 def test_there_is_one_version():
     cargo = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
     number = CONSTANTS["VERSION"]
     assert (number >> 16, number >> 8 & 0xFF, number & 0xFF) == _ffi.VERSION
-    assert ".".join(map(str, _ffi.VERSION)) == cargo
+    assert ".".join(map(str, _ffi.VERSION)) == cargo == wsframe.__version__
 
 
 def test_everything_public_says_what_it_does():
@@ -203,59 +286,3 @@ def test_everything_public_says_what_it_does():
         for member, value in vars(public).items() if isinstance(public, type) else ():
             if callable(value) and not member.startswith("_"):
                 assert value.__doc__, f"{name}.{member}"
-
-
-README = (ROOT / "bindings" / "python" / "README.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def test_the_frames_of_the_readme():
-    (example,) = (example for example in EXAMPLES if "Frame" in example)
-    assert "assert" in example
-    exec(example, {})
-
-
-def test_the_messages_of_the_readme():
-    (example,) = (example for example in EXAMPLES if "Message" in example)
-    names = {}
-    exec(example, names)
-    connections = [
-        wsframe.Connection.server(start_open=True, deflate=True, extensions=extensions)
-        for extensions in ("permessage-deflate; server_max_window_bits=12", None)
-    ]
-    names["tell_all"](connections, "a" * 1000)
-    assert [connection.output()[0] for connection in connections] == [0xC1, 0x81]
-    assert names["catch_up"](connections[0], ["a", "b"]) == 2
-    assert connections[0].output().endswith(b"\x81\x01a\x81\x01b")
-
-
-def test_the_loop_of_the_readme():
-    (example,) = (example for example in EXAMPLES if "def serve" in example)
-    names = {}
-    exec(example, names)
-    here, there = socket.socketpair()
-    serving = threading.Thread(target=names["serve"], args=(there,))
-    serving.start()
-    here.settimeout(10)
-    with here, wsframe.Connection.client() as client:
-        client.request("localhost", "/")
-        received = []
-        while client.state is not State.CLOSED:
-            output = client.output()
-            here.sendall(output)
-            client.sent(len(output))
-            for event in client.receive(here.recv(65_536)):
-                received.append(event)
-                if event.kind is EventKind.OPEN:
-                    client.send("héllo")
-                    client.send(b"\xff")
-                elif event.kind is EventKind.BINARY:
-                    client.close(1000)
-        assert here.recv(1) == b"", "the server closes TCP first"
-    serving.join(10)
-    assert not serving.is_alive()
-    assert [(event.kind, event.close_code, event.data) for event in received[1:]] == [
-        (EventKind.TEXT, 0, "héllo".encode()),
-        (EventKind.BINARY, 0, b"\xff"),
-        (EventKind.CLOSE, 1000, b""),
-    ]

@@ -246,7 +246,7 @@ def test_many_threads_at_once_do_not_meet():
         key = bytes([number, 0, number, 255])
         for size in range(number, 70_000, 9973):
             payload = bytes([number]) * size
-            frame = Frame.build(Frame.FIN | Opcode.TEXT, payload)
+            frame = Frame.build(Opcode.FIN | Opcode.TEXT, payload)
             header = Frame.parse(frame)
             assert header.payload_len == size
             assert frame[header.header_len :] == payload

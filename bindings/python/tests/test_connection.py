@@ -1,15 +1,22 @@
 """What connections do with what they receive and are told to send."""
 
+from __future__ import annotations
+
 import struct
 
 import pytest
 
 from wsframe import (
+    NEVER,
     Connection,
+    DataFlag,
+    ErrorCode,
     Event,
     EventKind,
     Frame,
     Header,
+    Message,
+    Opcode,
     ProtocolError,
     State,
     UsageError,
@@ -24,7 +31,7 @@ REQUEST = (
 ACCEPTANCE = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 KEY = b"\x37\xfa\x21\x3d"
-WHOLE = 3
+WHOLE = 96
 
 
 def masked(first_byte: int, payload: bytes = b"") -> bytes:
@@ -38,9 +45,15 @@ def open_server(**config):
 
 def written(connection: Connection) -> bytes:
     """Takes all output, as if it were written."""
-    output = connection.output()
-    assert connection.sent(len(output)) == 0
+    output = connection.take(0)
+    assert connection.waiting == 0
     return output
+
+
+def turn(connection: Connection, now_ms: int) -> int | None:
+    """Ends a turn in which nothing can be written, and returns when the next is due."""
+    connection.output(now_ms)
+    return connection.wait_ms
 
 
 def frames(data: bytes) -> list:
@@ -71,7 +84,7 @@ def test_client_and_server_open_talk_and_close():
     server = Connection.server(subprotocols=["chat"], origins=["http://a"])
     client.add_field("Origin", "http://a")
     assert client.state is server.state is State.CONNECTING
-    assert client.request("example.com", "/chat?room=1") == len(client.output())
+    assert client.request("example.com", "/chat?room=1") == client.waiting == len(client.output(0))
 
     (event,) = server.receive(written(client))
     assert (event.kind, event.flags, event.close_code, event.error) == (EventKind.OPEN, 0, 0, 0)
@@ -97,7 +110,7 @@ def test_client_and_server_open_talk_and_close():
     assert server.field("host") is None, "the head is gone"
     server.send("")
     server.send(b"")
-    assert server.output() == b"\x81\x00\x82\x00"
+    assert server.output(0) == b"\x81\x00\x82\x00"
     assert client.receive(written(server)) == [
         Event(EventKind.TEXT, b"", WHOLE),
         Event(EventKind.BINARY, b"", WHOLE),
@@ -111,9 +124,9 @@ def test_client_and_server_open_talk_and_close():
     (event,) = server.receive(written(client))
     assert (event.kind, event.close_code, event.data) == (EventKind.CLOSE, 1001, b"")
     assert server.state is State.CLOSED
-    assert server.tick(0) == 0
-    assert client.tick(0) == 5000, "the server closes TCP first"
-    assert client.tick(5000) == 0
+    assert turn(server, 0) == 0
+    assert turn(client, 0) == 5000, "the server closes TCP first"
+    assert turn(client, 5000) == 0
     assert client.error is server.error is None
 
 
@@ -129,24 +142,31 @@ def test_everything_one_byte_at_a_time():
         (EventKind.TEXT, b"Hello"),
         (EventKind.CLOSE, b""),
     ]
-    assert server.output().endswith(b"\r\n\r\n\x8a\x01p\x88\x02\x03\xe8")
+    assert server.output(0).endswith(b"\r\n\r\n\x8a\x01p\x88\x02\x03\xe8")
 
 
 def test_events_have_their_data_for_themselves():
     server = open_server()
     kept = server.receive(masked(0x81, b"first") + masked(0x82, b"second"))
     server.receive(masked(0x82, bytes(100_000)))
-    server.tick(0)
+    turn(server, 0)
     server.free()
     assert [event.data for event in kept] == [b"first", b"second"]
 
 
-def test_an_event_cannot_be_changed():
+def test_events_are_values():
     (event,) = open_server().receive(masked(0x81, b"a"))
-    assert type(event) is Event
-    for name in Event._fields:
-        with pytest.raises(AttributeError):
-            setattr(event, name, 0)
+    assert event == Event(EventKind.TEXT, b"a", DataFlag.FIRST | DataFlag.LAST)
+    for other in (
+        Event(EventKind.BINARY, b"a", WHOLE),
+        Event(EventKind.TEXT, b"b", WHOLE),
+        (EventKind.TEXT, b"a"),
+    ):
+        assert event != other
+    assert repr(event) == "Event(TEXT, b'a', 96, 0, 0)"
+    assert type(event.kind) is EventKind
+    with pytest.raises(AttributeError):
+        event.other = 0
 
 
 def test_what_is_not_text_has_none():
@@ -176,7 +196,8 @@ def test_pieces_as_they_arrive():
     server = open_server(pieces=True, accept_any_mask=True)
 
     def received(data):
-        return [(event.text, event.is_first, event.is_last) for event in server.receive(data)]
+        flags = (DataFlag.FIRST, DataFlag.LAST)
+        return [(event.text, *(event.flags & flag != 0 for flag in flags)) for event in server.receive(data)]
 
     assert received(b"\x01\x05ab") == [("ab", True, False)]
     assert received(b"c\xe2\x82") == [("c", False, False)]
@@ -200,21 +221,84 @@ def test_pings_beside_a_message_that_is_not_complete():
 
 def test_pieces_are_sent_as_fragments_with_control_frames_between():
     server = open_server()
-    server.send_piece("a", False)
-    for call in (lambda: server.send("x"), lambda: server.send_piece(b"x", True)):
+    server.send("a", more=True)
+    for call in (
+        lambda: server.send(b"x"),
+        lambda: server.send(b"x", more=True),
+        lambda: server.send_message(Message("a")),
+    ):
         with pytest.raises(UsageError) as caught:
             call()
-        assert caught.value.code == -2
+        assert caught.value.code is ErrorCode.STATE
     server.ping(b"p")
-    server.send_piece("€", False)
-    assert server.send_piece("", last=True) == len(server.output())
+    server.send("€", more=True)
+    assert server.send("") == server.waiting
     assert written(server) == b"\x01\x01a\x89\x01p\x00\x03\xe2\x82\xac\x80\x00"
     for octet in "€".encode():
-        server.send_piece(bytes([octet]).decode("utf-8", "surrogateescape"), octet == 0xAC)
+        server.send(bytes([octet]), EventKind.TEXT, more=octet != 0xAC)
     assert written(server) == b"\x01\x01\xe2\x00\x01\x82\x80\x01\xac"
-    server.send_piece(b"\xff", False)
-    server.send_piece(bytearray(b"\xfe"), True)
+    server.send(b"\xff", more=True)
+    server.send(bytearray(b"\xfe"))
     assert written(server) == b"\x02\x01\xff\x80\x01\xfe"
+
+
+def test_the_kind_of_a_message():
+    server = open_server()
+    for kind in (EventKind.TEXT, Opcode.TEXT, 1):
+        server.send("a", kind)
+        server.send(b"a", kind)
+        server.send(bytearray(b"a"), kind)
+    assert written(server) == b"\x81\x01a" * 9
+    for kind in (None, EventKind.BINARY, Opcode.BINARY, 2):
+        server.send(b"a", kind)
+    assert written(server) == b"\x82\x01a" * 4
+    server.send(b"a", EventKind.PING)
+    server.send(b"a", Opcode.PONG)
+    assert written(server) == b"\x89\x01a\x8a\x01a"
+    with pytest.raises(TypeError):
+        server.send("a", EventKind.BINARY)
+    for kind in (EventKind.CLOSE, EventKind.OPEN, 3, 2**16, 2**32 + 1, -1):
+        with pytest.raises(UsageError) as caught:
+            server.send(b"a", kind)
+        assert caught.value.code is ErrorCode.ARGUMENT
+    with pytest.raises(UsageError):
+        server.send(b"\xff", EventKind.TEXT)
+    assert written(server) == b""
+
+
+def test_try_send_never_fails_for_what_a_peer_did():
+    message = Message("news")
+    for send in (
+        lambda connection: connection.try_send("news"),
+        lambda connection: connection.try_send(message),
+    ):
+        server = Connection.server(high_water_len=10)
+        assert not send(server), "not open yet"
+        server.receive(REQUEST)
+        server.take(0)
+        assert send(server)
+        assert send(server)
+        assert not send(server), "too much waits"
+        server.take(0)
+        server.send("piece", more=True)
+        server.ping()
+        assert not send(server), "another message is not finished"
+        server.send("")
+        assert written(server)[7:] == b"\x89\x00\x80\x00"
+        assert send(server)
+        server.receive(masked(0x88))
+        server.take(0)
+        assert not send(server), "it is over"
+        server.gone()
+        assert not send(server)
+    server = open_server()
+    assert server.try_send(b"a")
+    assert server.try_send(b"b", EventKind.TEXT)
+    assert server.try_send(bytes(100_000))
+    assert written(server).startswith(b"\x82\x01a\x81\x01b\x82\x7f")
+    with pytest.raises(UsageError) as caught:
+        server.try_send(b"\xff", EventKind.TEXT)
+    assert caught.value.code is ErrorCode.ARGUMENT
 
 
 def test_what_a_client_sends_is_masked_and_never_twice_with_the_same_key():
@@ -222,23 +306,23 @@ def test_what_a_client_sends_is_masked_and_never_twice_with_the_same_key():
     for _ in range(50):
         client.send("a")
     client.ping()
-    sent = client.output()
+    sent = client.output(0)
     assert frames(sent) == [(0x81, True, b"a")] * 50 + [(0x89, True, b"")]
     assert len({sent[at + 2 : at + 6] for at in range(0, 50 * 7, 7)}) == 50
 
 
 def test_ping_and_pong():
     client, server = opened()
-    assert client.ping(b"are you there") == len(client.output())
+    assert client.ping(b"are you there") == len(client.output(0))
     assert server.receive(written(client)) == [Event(EventKind.PING, b"are you there")]
     assert client.receive(written(server)) == [Event(EventKind.PONG, b"are you there")]
     server.pong()
     assert written(server) == b"\x8a\x00"
     server = open_server(manual_pong=True)
     assert server.receive(masked(0x89, b"p")) == [Event(EventKind.PING, b"p")]
-    assert server.output() == b""
+    assert server.output(0) == b""
     server.pong(b"p")
-    assert server.output() == b"\x8a\x01p"
+    assert server.output(0) == b"\x8a\x01p"
 
 
 def test_the_peer_closes():
@@ -246,14 +330,13 @@ def test_the_peer_closes():
     assert server.receive(masked(0x88, b"\x0f\xa0bye") + masked(0x81, b"ignored")) == [
         Event(EventKind.CLOSE, b"bye", close_code=4000)
     ]
-    assert (written(server), server.state, server.tick(0)) == (b"\x88\x02\x0f\xa0", State.CLOSED, 0)
+    assert (written(server), server.state, turn(server, 0)) == (b"\x88\x02\x0f\xa0", State.CLOSED, 0)
     assert server.receive(b"anything") == []
-    with pytest.raises(UsageError) as caught:
-        server.send("too late")
-    assert caught.value.code == -2
+    assert server.send("too late") == server.close() == server.ping() == 0
+    assert server.receive(masked(0x81, b"a")) == []
     server = open_server()
     (event,) = server.receive(masked(0x88))
-    assert (event.close_code, server.output()) == (1005, b"\x88\x00")
+    assert (event.close_code, server.output(0)) == (1005, b"\x88\x00")
 
 
 @pytest.mark.parametrize("end", [masked(0x88, b"\x03\xe9"), b"\x83\x00"])
@@ -261,10 +344,9 @@ def test_what_came_together_with_the_end_can_still_be_answered(end):
     server = open_server()
     for event in server.receive(masked(0x81, b"a") + masked(0x81, b"b") + end)[:2]:
         server.send(event.text)
-    assert [payload for _, _, payload in frames(server.output())[:2]] == [b"a", b"b"]
-    with pytest.raises(UsageError) as caught:
-        server.send("too late")
-    assert caught.value.code == -2
+    assert [payload for _, _, payload in frames(server.output(0))[:2]] == [b"a", b"b"]
+    assert server.send("too late") == server.close() == server.ping() == 0
+    assert server.receive(masked(0x81, b"a")) == []
 
 
 @pytest.mark.parametrize(
@@ -279,7 +361,7 @@ def test_what_came_together_with_the_end_can_still_be_answered(end):
 def test_close_codes_and_reasons(arguments, payload):
     server = open_server()
     server.close(*arguments)
-    assert frames(server.output()) == [(0x88, False, bytes.fromhex(payload))]
+    assert frames(server.output(0)) == [(0x88, False, bytes.fromhex(payload))]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +372,7 @@ def test_close_codes_and_reasons_that_may_not_be_sent(code, reason):
     server = open_server()
     with pytest.raises(UsageError) as caught:
         server.close(code, reason)
-    assert (caught.value.code, server.state, server.output()) == (-1, State.OPEN, b"")
+    assert (caught.value.code, server.state, server.output(0)) == (-1, State.OPEN, b"")
 
 
 @pytest.mark.parametrize(
@@ -312,10 +394,8 @@ def test_the_peer_breaks_a_rule(what, data, error, close_code, sentence):
     assert sentence in server.error
     assert server.state is State.FAILED
     assert frames(written(server)) == [(0x88, False, struct.pack(">H", close_code))]
-    assert server.tick(0) == 0
-    with pytest.raises(UsageError) as caught:
-        server.receive(b"")
-    assert caught.value.code == -2
+    assert turn(server, 0) == 0
+    assert server.receive(b"") == []
 
 
 @pytest.mark.parametrize(
@@ -357,32 +437,81 @@ def test_limits_of_heads(config):
     server = Connection.server(**config)
     (event,) = server.receive(REQUEST)
     assert (event.kind, event.error, event.close_code) == (EventKind.ERROR, -32, 431)
-    assert server.output().startswith(b"HTTP/1.1 431 ")
+    assert server.output(0).startswith(b"HTTP/1.1 431 ")
 
 
 def test_the_output_is_limited_and_written_in_parts():
-    server = open_server(max_output_len=100)
-    assert server.send(bytes(90)) == 92
+    server = open_server(high_water_len=100)
+    assert server.send(bytes(200)) == 204, "what is long finds room where less waits"
     with pytest.raises(UsageError) as caught:
-        server.send(bytes(90))
-    assert caught.value.code == -3
-    assert server.sent(0) == 92
-    assert server.sent(2) == 90
-    assert server.output() == bytes(90)
-    assert server.send("") == 92
-    with pytest.raises(UsageError):
-        server.sent(93)
-    assert server.sent(91) == 1
-    assert server.output() == b"\x00"
-    assert server.sent(1) == 0
-    assert server.output() == b""
+        server.send(b"")
+    assert caught.value.code is ErrorCode.SPACE
+    assert server.output(0) == server.output(0) == b"\x82\x7e\x00\xc8" + bytes(200)
+    assert server.output(0, 4) == bytes(200)
+    assert server.waiting == 200
+    assert server.output(0, 100, 10) == bytes(10)
+    assert server.send("") == 102
+    with pytest.raises(UsageError) as caught:
+        server.output(0, 103)
+    assert caught.value.code is ErrorCode.ARGUMENT
+    assert server.output(0, 101) == b"\x00"
+    assert server.output(0, 0, 0) == b""
+    assert server.output(0, 1) == b""
+    assert server.waiting == 0
+    server.close()
+    assert server.take(0) == b"\x88\x02\x03\xe8"
+    assert server.take(0) == b""
+
+
+def test_a_slow_reader_costs_what_is_written():
+    """Megabytes wait, and the socket takes some kilobytes at a time."""
+    server = open_server()
+    total = server.send(bytes(8 << 20))
+    copied = calls = sent = written = 0
+    while output := server.output(0, sent):
+        copied, calls, sent = copied + len(output), calls + 1, min(len(output), 50_000)
+        written += sent
+    assert written == total
+    assert calls == -(-total // 50_000)
+    assert copied < 2 * total
+
+
+def test_all_output_is_taken_at_once():
+    """Large prepared messages are places of their own in the output."""
+    server, message = open_server(), Message(bytes(100_000))
+    for _ in range(3):
+        server.send("between")
+        server.send_message(message)
+    server.close()
+    all_of_it = server.waiting
+    output = server.take(0)
+    assert len(output) == all_of_it
+    assert [len(payload) for _, _, payload in frames(output)] == [7, 100_000] * 3 + [2]
+    assert (server.waiting, server.wait_ms, server.take(0)) == (0, 5000, b"")
+
+
+def test_more_than_one_batch():
+    """What one call of the library does not deliver comes by itself."""
+    data = masked(0x81, b"a") * 20_000
+    server = open_server()
+    events = server.receive(data)
+    assert not isinstance(events, list)
+    assert [event.data for event in events] == [b"a"] * 20_000
+    first = next(iter(server.receive(data + masked(0x89))))
+    assert first.data == b"a"
+    rest = server.receive(b"")
+    assert [event.data for event in rest][-1] == b"", "what was not taken comes with the next call"
+    events = iter(server.receive(data))
+    assert next(events).data == b"a"
+    server.free()
+    assert all(event.data == b"a" for event in events), "of a connection that was freed only the batch"
 
 
 def test_an_application_that_asks_lets_in():
     server = Connection.server(ask=True, subprotocols=["superchat"])
     data = REQUEST + masked(0x81, b"early")
     assert server.receive(data[:-2]) == [Event(EventKind.REQUEST, REQUEST)]
-    assert (server.state, server.output(), server.tick(0)) == (State.ASKED, b"", None)
+    assert (server.state, server.output(0), turn(server, 0)) == (State.ASKED, b"", None)
     assert server.receive(data[-2:]) == []
     for name, value in [("X-A", "a\r\nX-B: b"), ("X A", "a"), ("", "a"), ("X-A", "a\n"), ("X-A", "\0")]:
         with pytest.raises(UsageError) as caught:
@@ -403,7 +532,7 @@ def test_an_application_that_asks_lets_in():
     assert b"\r\nSec-WebSocket-Protocol: chat\r\n" in head
     assert b"\r\nX-A: \xc3\xa4\xff\r\n" in head
     assert b"X-B" not in head
-    for call in (server.accept, lambda: server.refuse(400), lambda: server.add_field("X-A", "a")):
+    for call in (server.accept, lambda: server.respond(400), lambda: server.add_field("X-A", "a")):
         with pytest.raises(UsageError) as caught:
             call()
         assert caught.value.code == -2
@@ -421,11 +550,11 @@ def test_an_application_that_asks_refuses_and_serves_pages():
     (event,) = server.receive(REQUEST)
     for status in (99, 101, 600):
         with pytest.raises(UsageError):
-            server.refuse(status)
+            server.respond(status)
     server.add_field("WWW-Authenticate", "Basic")
-    assert server.refuse(401) == len(server.output())
+    assert server.respond(401) == len(server.output(0))
     assert written(server).startswith(b"HTTP/1.1 401 Unauthorized\r\n")
-    assert server.tick(0) == 0
+    assert turn(server, 0) == 0
 
     server = Connection.server(ask=True)
     (event,) = server.receive(PLAIN)
@@ -433,7 +562,7 @@ def test_an_application_that_asks_refuses_and_serves_pages():
     assert server.target == "/"
     with pytest.raises(UsageError):
         server.accept()
-    server.refuse(200, memoryview(b"page"))
+    server.respond(200, memoryview(b"page"))
     assert written(server) == b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\npage"
     assert server.state is State.CLOSED
 
@@ -446,13 +575,20 @@ def test_the_fields_of_a_request():
         "HOST": "a",
         "x-name": "Jürgen",
         "X-Bytes": "\udcff",
-        "X-Empty": "",
+        "X-Empty": None,
         "X-None": None,
         "ä": None,
         "": None,
     }
-    server.tick(0)
-    assert (server.field("Host"), server.target) == (None, None)
+    names = ["Host", "Upgrade", "Connection", "Sec-WebSocket-Version", "Sec-WebSocket-Key", "Origin"]
+    names += ["Sec-WebSocket-Protocol", "X-Name", "X-Bytes", "X-Empty"]
+    assert [name for name, _ in server.fields] == names
+    assert [value for _, value in server.fields][-3:] == ["Jürgen", "\udcff", ""]
+    assert repr(server) == "<Connection server ASKED /chat?room=1>"
+    server.accept()
+    assert server.field("Host") == "a"
+    turn(server, 0)
+    assert (server.field("Host"), server.target, server.fields) == (None, None, [])
 
 
 def test_a_server_answers_what_is_no_opening_handshake():
@@ -461,7 +597,7 @@ def test_a_server_answers_what_is_no_opening_handshake():
     assert (event.kind, event.error, event.close_code) == (EventKind.ERROR, -32, 426)
     assert written(server).startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
     assert "upgrade" in server.error
-    assert server.tick(0) == 0
+    assert turn(server, 0) == 0
     server = Connection.server(origins=["http://b", "http://c"])
     (event,) = server.receive(REQUEST)
     assert event.close_code == 403
@@ -474,7 +610,7 @@ def test_a_client_is_refused():
     (event,) = client.receive(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
     assert (event.kind, event.error) == (EventKind.ERROR, -32)
     assert client.state is State.FAILED
-    assert client.output() == b""
+    assert client.output(0) == b""
     assert "101" in client.error
 
 
@@ -485,7 +621,7 @@ def test_a_request_that_would_be_none(host, target):
     client = Connection.client()
     with pytest.raises(UsageError) as caught:
         client.request(host, target)
-    assert (caught.value.code, client.output()) == (-1, b"")
+    assert (caught.value.code, client.output(0)) == (-1, b"")
     client.request("a", "/")
     with pytest.raises(UsageError) as caught:
         client.request("a", "/")
@@ -499,7 +635,7 @@ def test_nothing_is_sent_before_the_handshake_is_done():
         for call in (
             lambda connection=connection: connection.send("a"),
             lambda connection=connection: connection.send(b"a"),
-            lambda connection=connection: connection.send_piece("a", True),
+            lambda connection=connection: connection.send("a", more=True),
             lambda connection=connection: connection.ping(),
             lambda connection=connection: connection.pong(),
             lambda connection=connection: connection.close(),
@@ -507,30 +643,61 @@ def test_nothing_is_sent_before_the_handshake_is_done():
             with pytest.raises(UsageError) as caught:
                 call()
             assert caught.value.code == -2
-        assert connection.output() == b""
+        assert connection.output(0) == b""
 
 
 def test_silence_is_pinged_and_then_given_up():
     server = open_server(ping_interval_ms=1000)
-    assert server.tick(5000) == 1000
-    assert server.tick(5999) == 1
-    assert server.tick(6000) == 1000
+    assert turn(server, 5000) == 1000
+    assert turn(server, 5999) == 1
+    assert turn(server, 6000) == 1000
     assert written(server) == b"\x89\x00"
     server.receive(masked(0x8A))
-    assert server.tick(6500) == 1000
-    assert server.tick(7500) == 1000
-    assert server.tick(8500) == 0
+    assert turn(server, 6500) == 1000
+    assert turn(server, 7500) == 1000
+    assert turn(server, 8500) == 0
     assert server.state is State.FAILED
 
 
 def test_the_other_times():
     server = Connection.server(handshake_timeout_ms=7)
-    assert (server.tick(0), server.tick(7)) == (7, 0)
+    assert (turn(server, 0), turn(server, 7)) == (7, 0)
     server = open_server(close_timeout_ms=9)
     server.close()
     written(server)
-    assert (server.tick(2**63), server.tick(2**63 + 9)) == (9, 0)
-    assert (open_server().tick(0), Connection.server().tick(2**64 - 1)) == (30_000, 10_000)
+    assert (turn(server, 8), turn(server, 9)) == (1, 0)
+    assert (turn(open_server(), 0), turn(Connection.server(), 2**64 - 1)) == (30_000, 10_000)
+    forever = open_server(ping_interval_ms=NEVER)
+    assert (turn(forever, 0), turn(forever, 2**40)) == (None, None)
+
+
+def test_tcp_ends():
+    server = open_server()
+    server.receive(masked(0x02, bytes(100_000)))
+    server.send(bytes(100_000))
+    assert server.gone() == [Event(EventKind.GONE, b"", close_code=1006)]
+    assert server.gone() == server.receive(masked(0x81, b"a")) == []
+    assert (server.state, server.wait_ms, server.waiting, server.take(0)) == (State.FAILED, 0, 0, b"")
+    assert server.send("a") == server.close() == 0
+    server = open_server()
+    server.receive(masked(0x88, b"\x0f\xa0"))
+    server.take(0)
+    assert server.gone() == [Event(EventKind.GONE, b"", close_code=4000)]
+    server = open_server()
+    server.receive(b"\x83\x00")
+    assert server.gone() == [Event(EventKind.GONE, b"", close_code=1006, error=ErrorCode.PROTOCOL)]
+    assert "opcode" in server.error
+
+
+def test_what_a_connection_is_called():
+    connections = Connection.server(), Connection.client(), open_server(target="/a")
+    assert [repr(connection) for connection in connections] == [
+        "<Connection server CONNECTING>",
+        "<Connection client CONNECTING>",
+        "<Connection server OPEN /a>",
+    ]
+    connections[0].free()
+    assert repr(connections[0]) == "<Connection server freed>"
 
 
 def test_the_answer_for_hosts_that_have_read_the_head():
@@ -555,3 +722,5 @@ def test_a_connection_after_the_host_has_answered():
     assert server.state is State.OPEN
     assert server.receive(masked(0x81, b"a")) == [Event(EventKind.TEXT, b"a", WHOLE)]
     assert (server.subprotocol, server.target) == (None, None)
+    server = Connection.server(start_open=True, subprotocol="chat", target="/a?b")
+    assert (server.subprotocol, server.target) == ("chat", "/a?b")

@@ -11,6 +11,7 @@ import pytest
 
 from wsframe import (
     Connection,
+    DataFlag,
     Deflate,
     Event,
     EventKind,
@@ -23,7 +24,7 @@ from wsframe import (
     answer_handshake,
 )
 
-WHOLE, COMPRESSED = 3, 11
+WHOLE, COMPRESSED = 96, 100
 TEXT = "compress me, " * 20
 DEFLATE = "permessage-deflate"
 
@@ -47,8 +48,9 @@ def open_server(extensions=DEFLATE + "; server_max_window_bits=12", **config):
 
 
 def written(connection: Connection) -> bytes:
-    output = connection.output()
-    assert connection.sent(len(output)) == 0
+    """Takes all output, as if it were written."""
+    output = connection.take(0)
+    assert connection.waiting == 0
     return output
 
 
@@ -83,7 +85,7 @@ def test_both_ends_agree_and_messages_are_compressed_both_ways():
             Event(EventKind.TEXT, TEXT.encode(), COMPRESSED),
             Event(EventKind.BINARY, b"\0" * 5000, COMPRESSED),
         ]
-        assert all(event.is_compressed and event.is_first and event.is_last for event in events)
+        assert DataFlag.COMPRESSED | DataFlag.FIRST | DataFlag.LAST == COMPRESSED
 
 
 def test_without_the_consent_of_both_nothing_is_compressed():
@@ -93,23 +95,17 @@ def test_without_the_consent_of_both_nothing_is_compressed():
         client.send(TEXT, compress=True)
         (event,) = server.receive(written(client))
         assert event == Event(EventKind.TEXT, TEXT.encode(), WHOLE)
-        assert not event.is_compressed
         server.send_message(Message(TEXT, deflate=True))
-        assert frames(server.output()) == [(0x81, TEXT.encode())]
+        assert frames(server.output(0)) == [(0x81, TEXT.encode())]
 
 
 def test_one_client_may_be_declined():
     client, server = Connection.client(deflate=True), Connection.server(deflate=True, ask=True)
     client.request("example.com", "/")
     server.receive(written(client))
-    server.decline_deflate()
-    server.accept()
+    server.accept(deflate=False)
     client.receive(written(server))
     assert client.deflate is server.deflate is None
-    for connection in (client, server):
-        with pytest.raises(UsageError) as caught:
-            connection.decline_deflate()
-        assert caught.value.code == -2
 
 
 def test_a_connection_that_is_not_open_has_not_agreed():
@@ -154,9 +150,9 @@ def test_who_sends_has_a_say():
     assert firsts == [0x81, 0xC1, 0xC1, 0x81, 0xC1, 0x82, 0xC2]
 
     for compress, first in ((None, 0x41), (True, 0x41), (False, 0x01)):
-        server.send_piece(TEXT, False, compress)
-        server.send_piece(TEXT, False)
-        server.send_piece(TEXT, True, compress=compress)
+        server.send(TEXT, compress=compress, more=True)
+        server.send(TEXT, more=True)
+        server.send(TEXT, compress=compress)
         sent = written(server)
         assert [byte for byte, _ in frames(sent)] == [first, 0x00, 0x80], "RSV1 on the first frame only"
     assert TEXT.encode() in sent
@@ -164,17 +160,17 @@ def test_who_sends_has_a_say():
 
 def test_a_compressed_message_in_pieces():
     client, server = both(pieces=True, server_no_context_takeover=True)
-    server.send_piece(TEXT, False)
+    server.send(TEXT, more=True)
     server.ping(b"between")
-    server.send_piece(TEXT, True)
-    ((first, start), _, (_, end)) = frames(server.output())
+    server.send(TEXT)
+    ((first, start), _, (_, end)) = frames(server.output(0))
     assert (first, inflated(start + end)) == (0x41, 2 * TEXT.encode())
     events = client.receive(written(server))
     pieces = [event for event in events if event.kind is EventKind.TEXT]
     assert b"".join(piece.data for piece in pieces) == 2 * TEXT.encode()
-    assert all(piece.is_compressed for piece in pieces)
+    assert all(piece.flags & DataFlag.COMPRESSED for piece in pieces)
     assert [event.data for event in events if event.kind is EventKind.PING] == [b"between"]
-    assert not any(event.is_compressed for event in events if event.kind is EventKind.PING)
+    assert not any(event.flags for event in events if event.kind is EventKind.PING)
 
 
 def test_levels():
@@ -278,14 +274,13 @@ def test_a_prepared_message_is_compressed_once_for_everybody():
         client, server = both(**config)
         for _ in range(3):
             server.send(TEXT + "before")
-            assert server.send_message(message) == len(server.output())
+            assert server.send_message(message) == len(server.output(0))
             sent = written(server)
             seen.add(frames(sent)[1])
             server.send("behind" + TEXT)
             events = client.receive(sent + written(server))
             assert [event.text for event in events] == [TEXT + "before", TEXT, "behind" + TEXT]
-            assert all(event.is_compressed for event in events)
-    ((first, payload),) = seen
+        ((first, payload),) = seen
     assert (first, inflated(payload)) == (0xC1, TEXT.encode())
 
 
@@ -293,7 +288,7 @@ def test_how_a_message_is_prepared():
     def sent(*arguments, **config):
         server = open_server()
         server.send_message(Message(*arguments, **config))
-        return frames(server.output())
+        return frames(server.output(0))
 
     assert sent("a") == [(0x81, b"a")]
     assert sent(b"a", deflate=True) == [(0x82, b"a")]
@@ -301,7 +296,7 @@ def test_how_a_message_is_prepared():
     assert sent(TEXT, compress=False, deflate=True) == [(0x81, TEXT.encode())]
     ((first, payload),) = sent(memoryview(b"a"), compress=True, deflate=True)
     assert (first, inflated(payload)) == (0xC2, b"a")
-    ((first, _),) = sent(b"ab" * 6, None, deflate=True, deflate_min_len=10)
+    ((first, _),) = sent(b"ab" * 6, deflate=True, deflate_min_len=10)
     assert first == 0xC2
     with pytest.raises(UsageError) as caught:
         Message("\udcff")
@@ -317,7 +312,7 @@ def test_a_message_has_its_data_for_itself_and_no_copy():
     data[:] = b"changed"
     server = open_server()
     server.send_message(message)
-    assert frames(server.output()) == [(0x82, b"a" * 100)]
+    assert frames(server.output(0)) == [(0x82, b"a" * 100)]
     for call in (copy.deepcopy, pickle.dumps, copy.copy):
         with pytest.raises(TypeError, match="Message"):
             call(message)
@@ -359,9 +354,9 @@ def test_many_messages_are_sent_as_one_by_one(name, compress):
     for make in (open_server, lambda: Connection.server(start_open=True)):
         one_by_one, at_once = make(), make()
         for message in messages:
-            one_by_one.send(message, compress)
-        assert at_once.send_many(iter(messages), compress) == len(messages)
-        assert at_once.output() == one_by_one.output()
+            one_by_one.send(message, compress=compress)
+        assert at_once.send_many(iter(messages), compress=compress) == len(messages)
+        assert written(at_once) == written(one_by_one)
 
 
 def test_many_messages_of_a_client_arrive():
@@ -372,12 +367,12 @@ def test_many_messages_of_a_client_arrive():
 
 
 def test_of_many_messages_those_are_sent_that_have_room():
-    server = Connection.server(start_open=True, max_output_len=10)
-    assert server.send_many(["abc", "def", "ghi"]) == 2
+    server = Connection.server(start_open=True, high_water_len=10)
+    assert server.send_many(["abc", "def", "ghi", "jkl"]) == 3
     with pytest.raises(UsageError) as caught:
         server.send_many(["ghi"])
     assert caught.value.code == -3
-    assert written(server) == b"\x81\x03abc\x81\x03def"
+    assert written(server) == b"\x81\x03abc\x81\x03def\x81\x03ghi"
     assert server.send_many(["a", "\udcff", "b"]) == 1
     with pytest.raises(UsageError) as caught:
         server.send_many(["\udcff", "b"])
@@ -394,7 +389,7 @@ def test_many_messages_are_of_one_kind():
     for wrong in (["a", b"a"], [b"a", "a"], "text", b"bytes", [["a"]]):
         with pytest.raises(TypeError):
             server.send_many(wrong)
-    assert server.output() == b""
+    assert server.output(0) == b""
 
 
 class Impostor(bytes):
@@ -413,7 +408,7 @@ def test_lengths_are_not_believed():
     server = open_server()
     assert server.send_many([Impostor(b"ab"), b"c"]) == 2
     assert server.send_many([Speaker("a"), "b"]) == 2
-    assert frames(server.output()) == [(0x82, b"ab"), (0x82, b"c"), (0x81, b"spoken"), (0x81, b"b")]
+    assert frames(server.output(0)) == [(0x82, b"ab"), (0x82, b"c"), (0x81, b"spoken"), (0x81, b"b")]
     assert Frame.build_many(0x82, [Impostor(b"ab")]) == b"\x82\x02ab"
 
 

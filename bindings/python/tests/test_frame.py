@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from wsframe import Frame, Header, Opcode, ProtocolError, UsageError, version
 
 KEY = b"\x37\xfa\x21\x3d"
+OPCODES = [opcode for opcode in Opcode if opcode <= Opcode.PONG]
 
 
 def naive_unmask(data: bytes, key: bytes, offset: int) -> bytes:
@@ -87,7 +88,7 @@ def test_examples_of_the_rfc(what, start, header, payload):
 )
 def test_each_length_takes_its_shortest_form(payload_len, length_on_the_wire):
     payload = b"x" * payload_len
-    frame = Frame.build(Frame.FIN | Opcode.BINARY, payload)
+    frame = Frame.build(Opcode.FIN | Opcode.BINARY, payload)
     assert frame == b"\x82" + bytes.fromhex(length_on_the_wire) + payload
     assert Frame.parse(frame) == Header(Opcode.BINARY, payload_len, header_len=len(frame) - payload_len)
 
@@ -107,16 +108,16 @@ def test_every_piece_of_a_header_needs_more_bytes(payload_len, mask_key):
 
 
 def test_every_bit_of_the_first_byte_has_its_field():
-    bits = {"fin": Frame.FIN, "rsv1": Frame.RSV1, "rsv2": Frame.RSV2, "rsv3": Frame.RSV3}
+    bits = {"fin": Opcode.FIN, "rsv1": Opcode.RSV1, "rsv2": Opcode.RSV2, "rsv3": Opcode.RSV3}
     for name, bit in bits.items():
         header = Header(Opcode.BINARY, 0, **{**dict.fromkeys(bits, False), name: True}, header_len=2)
         assert header.build() == bytes([bit | Opcode.BINARY, 0])
         assert Frame.parse(header.build()) == header
 
 
-@pytest.mark.parametrize("opcode", Opcode)
+@pytest.mark.parametrize("opcode", OPCODES)
 def test_every_opcode_comes_back_as_itself(opcode):
-    assert Frame.parse(Frame.build(Frame.FIN | opcode, b"")).opcode is opcode
+    assert Frame.parse(Frame.build(Opcode.FIN | opcode, b"")).opcode is opcode
 
 
 def test_masked_is_having_a_mask_key_of_zeroes_too():
@@ -145,7 +146,7 @@ def test_a_header_cannot_be_changed(name):
     ],
 )
 def test_parse_refuses_what_breaks_the_rules_of_framing(what, start):
-    with pytest.raises(ProtocolError, match=r"RFC 6455 sections 5\.2 and 5\.5") as caught:
+    with pytest.raises(ProtocolError, match=r"\(RFC 6455 section 5\.[25]\)") as caught:
         Frame.parse(bytes(start))
     assert (caught.value.code, caught.value.close_code) == (-33, 1002), what
 
@@ -161,7 +162,7 @@ def test_parse_refuses_what_breaks_the_rules_of_framing(what, start):
     ],
 )
 def test_header_build_refuses_what_the_rfc_forbids(what, header):
-    with pytest.raises(UsageError, match="RFC 6455 forbids") as caught:
+    with pytest.raises(UsageError, match=r"RFC 6455 section 5\.[25]|2\^63") as caught:
         header.build()
     assert caught.value.code == -1, what
 
@@ -169,13 +170,13 @@ def test_header_build_refuses_what_the_rfc_forbids(what, header):
 @pytest.mark.parametrize(
     ("what", "first_byte", "payload"),
     [
-        ("reserved opcode", Frame.FIN | 3, b""),
+        ("reserved opcode", Opcode.FIN | 3, b""),
         ("fragmented ping", Opcode.PING, b""),
-        ("close of 126 bytes", Frame.FIN | Opcode.CLOSE, bytes(126)),
+        ("close of 126 bytes", Opcode.FIN | Opcode.CLOSE, bytes(126)),
     ],
 )
 def test_frame_build_refuses_what_the_rfc_forbids(what, first_byte, payload):
-    with pytest.raises(UsageError, match="RFC 6455 forbids") as caught:
+    with pytest.raises(UsageError, match=r"RFC 6455 section 5\.[25]|2\^63") as caught:
         Frame.build(first_byte, payload)
     assert caught.value.code == -1, what
 
@@ -201,7 +202,7 @@ def test_version_is_that_of_the_library_as_text():
     assert patch.isdigit()
 
 
-opcodes = st.sampled_from(Opcode)
+opcodes = st.sampled_from(OPCODES)
 keys = st.binary(min_size=4, max_size=4)
 
 
@@ -218,7 +219,7 @@ def test_what_is_returned_has_its_bytes_for_itself(size):
 def test_what_is_built_is_parsed(opcode, rsv, payload):
     if opcode >= Opcode.CLOSE:
         payload = payload[:125]
-    frame = Frame.build(Frame.FIN | rsv << 4 | opcode, payload)
+    frame = Frame.build(Opcode.FIN | rsv << 4 | opcode, payload)
     header = Frame.parse(frame)
     assert (header.opcode, header.fin, header.mask_key) == (opcode, True, None)
     assert (header.rsv1, header.rsv2, header.rsv3) == (rsv & 4 != 0, rsv & 2 != 0, rsv & 1 != 0)

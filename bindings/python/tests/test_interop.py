@@ -33,16 +33,14 @@ class Ours:
                 self.received.append((event.kind, (event.close_code, value) if event.close_code else value))
 
     def give(self):
-        output = self.connection.output()
-        self.connection.sent(len(output))
-        return output
+        return self.connection.take(0)
 
     def send(self, message):
         self.connection.send(message)
 
     def send_in_pieces(self, pieces):
         for number, piece in enumerate(pieces, 1):
-            self.connection.send_piece(piece, number == len(pieces))
+            self.connection.send(piece, more=number < len(pieces))
 
     def ping(self, payload):
         self.connection.ping(payload)

@@ -2,27 +2,18 @@
 
 import random
 import re
+import sys
 import zlib
 from pathlib import Path
 
 import pytest
 
-from wsframe import Connection, EventKind, Frame, Message, State, UsageError
+from wsframe import Connection, DataFlag, ErrorCode, EventKind, Frame, Message, Opcode, State, UsageError
 
 FOLDER = Path(__file__).resolve().parents[3] / "tests" / "vectors"
 MASK_KEY = b"\x37\xfa\x21\x3d"
 SEEDS = range(10)
-CODES = {
-    "ARGUMENT": -1,
-    "STATE": -2,
-    "SPACE": -3,
-    "HANDSHAKE": -32,
-    "PROTOCOL": -33,
-    "UTF8": -34,
-    "TOO_BIG": -35,
-    "POLICY": -36,
-}
-CODE_NAMES = {number: name for name, number in CODES.items()}
+WHOLE = DataFlag.FIRST | DataFlag.LAST
 DUE = {"close": 0, "never": None}
 COMPRESS = {"plain": False, "compressed": True}
 WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
@@ -67,7 +58,7 @@ class Vector:
                 last = Step(line, ("input", []))
                 self.steps.append(last)
             last.doing[1].append((key, words))
-        elif key in ("do", "fails", "tick"):
+        elif key in ("do", "fails", "over", "tick"):
             self.steps.append(Step(line, (key, words)))
         elif key != "rule":
             known = ("event", "out", "state", "target", "field", "subprotocol", "deflate")
@@ -93,7 +84,7 @@ def config_word(word):
     name, _, value = word.partition("=")
     if name in ("subprotocols", "origins"):
         return name, value.split(",")
-    if name == "extensions":
+    if name in ("extensions", "subprotocol", "target"):
         return name, value
     return name, int(value) if value else True
 
@@ -186,6 +177,7 @@ class Run:
         self.seen = []
         self.received = 0
         self.before = b""  # the output that the steps before were compared with
+        self.now_ms = 0
         self.inflater = zlib.decompressobj(-15)  # goes on from message to message of the output
 
     def run(self):
@@ -194,10 +186,13 @@ class Run:
         if kind == "fails" and words[1:] == ["new"]:
             with pytest.raises(UsageError) as caught:
                 make(**self.vector.config)
-            assert caught.value.code == CODES[words[0]]
+            assert caught.value.code is ErrorCode[words[0]]
             return
         with make(**self.vector.config) as self.connection:
-            for step in self.vector.steps:
+            for at, step in enumerate(self.vector.steps):
+                # Whatever is done before a tick is done as late as that.
+                ticks = (later.doing[1] for later in self.vector.steps[at:] if later.doing[0] == "tick")
+                self.now_ms = int(next(ticks, (self.now_ms,))[0])
                 try:
                     self.step(step)
                 except (AssertionError, UsageError) as error:
@@ -208,15 +203,20 @@ class Run:
         if kind == "input":
             self.receive(b"".join(self.input_of(*part) for part in words))
         elif kind == "tick":
-            now, due = words
-            due = DUE[due] if due in DUE else int(due)
-            assert self.connection.tick(int(now)) == due
+            _, due = words
+            output = self.output()
+            assert self.connection.wait_ms == (DUE[due] if due in DUE else int(due))
+            if self.connection.wait_ms == 0:
+                assert not output
+                self.before = b""
         elif kind == "do":
             self.act(words)
+        elif kind == "over":
+            assert not self.act(words), "the connection is over"
         else:
             with pytest.raises(UsageError) as caught:
                 self.act(words[1:])
-            assert caught.value.code == CODES[words[0]]
+            assert caught.value.code is ErrorCode[words[0]]
         self.check(step)
 
     def input_of(self, key, words):
@@ -228,31 +228,40 @@ class Run:
     def receive(self, data):
         start, self.received = self.received, self.received + len(data)
         for piece in self.cut(start, data):
-            if not self.collect(self.connection.receive(piece)):
+            if any(event.kind is EventKind.ERROR for event in self.collect(self.connection.receive(piece))):
                 break
 
     def act(self, words):
+        """What the call returns, events included; 0, None and no events are how one returns that is over."""
         verb, *words = words
         connection = self.connection
         if verb.startswith("send") or verb in ("piece", "last"):
-            self.send(verb, *words)
-        elif verb in ("ping", "pong"):
-            getattr(connection, verb)(octets(words))
-        elif verb == "close":
-            connection.close(int(words[0]), text(octets(words[1:])))
-        elif verb == "refuse":
-            connection.refuse(int(words[0]), octets(words[1:]))
-        elif verb in ("request", "add_field"):
-            getattr(connection, verb)(*(text(octets([word])) for word in words))
-        elif verb == "accept":
-            self.collect(connection.accept(text(octets(words)) or None))
-        elif verb == "receive":
-            self.collect(connection.receive(octets(words)))
-        else:
-            assert verb == "write"
-            size = int(words[0]) if words else len(self.before)
-            connection.sent(size)
-            self.before = self.before[size:]
+            return self.send(verb, *words)
+        return {
+            "ping": lambda: connection.ping(octets(words)),
+            "pong": lambda: connection.pong(octets(words)),
+            "close": lambda: connection.close(int(words[0]), text(octets(words[1:]))),
+            "respond": lambda: connection.respond(int(words[0]), octets(words[1:])),
+            "request": lambda: connection.request(*(text(octets([word])) for word in words)),
+            "add_field": lambda: connection.add_field(*(text(octets([word])) for word in words)),
+            "accept": lambda: self.accept(words),
+            "receive": lambda: self.collect(connection.receive(octets(words))),
+            "gone": self.gone,
+            "write": lambda: self.write(int(words[0]) if words else len(self.before)),
+        }[verb]()
+
+    def accept(self, words):
+        has_deflate = words[:1] != ["without_deflate"]
+        name = text(octets(words if has_deflate else words[1:])) or None
+        return self.collect(self.connection.accept(name, deflate=has_deflate))
+
+    def gone(self):
+        self.before = b""  # what waited is not written any more
+        return self.collect(self.connection.gone())
+
+    def write(self, size):
+        self.before = self.before[size:]
+        self.connection.output(self.now_ms, size)
 
     def send(self, verb, kind, *words):
         """Sends a message or messages of a kind; how it is to be compressed may stand before its bytes."""
@@ -262,22 +271,25 @@ class Run:
         if verb == "send_many":
             messages = [octets([word]) for word in words]
             messages = [text(message) for message in messages] if kind == "text" else messages
-            assert connection.send_many(messages, compress) == len(messages)
-            return
+            sent = connection.send_many(messages, compress=compress)
+            assert sent == len(messages)
+            return sent
         message = octets(words)
-        message = text(message) if kind == "text" else message
+        kind = Opcode[kind.upper()]
         if verb == "send_message":
-            connection.send_message(Message(message, compress, **self.vector.config))
-        elif verb == "send":
-            connection.send(message, compress)
-        else:
-            connection.send_piece(message, verb == "last", compress)
+            return connection.send_message(Message(message, kind, compress=compress, **self.vector.config))
+        return connection.send(message, kind, compress=compress, more=verb == "piece")
+
+    def output(self):
+        """All output that waits."""
+        return self.connection.output(self.now_ms, 0, sys.maxsize)
 
     def collect(self, events):
-        """Takes events over; returns whether more may be received."""
+        """Takes events over, and returns them."""
+        events = list(events)
         for event in events:
-            assert event.close_code == 0 or event.kind in (EventKind.CLOSE, EventKind.ERROR)
-            assert (event.error != 0) == (event.kind is EventKind.ERROR)
+            assert event.close_code == 0 or event.kind in (EventKind.CLOSE, EventKind.ERROR, EventKind.GONE)
+            assert (event.error != 0) == (event.kind is EventKind.ERROR) or event.kind is EventKind.GONE
             if event.kind in (EventKind.TEXT, EventKind.BINARY):
                 self.add_to_message(event)
                 continue
@@ -286,22 +298,24 @@ class Run:
             if event.kind is EventKind.CLOSE:
                 name += f" {event.close_code}"
             elif event.kind is EventKind.ERROR:
-                name += f" {CODE_NAMES[event.error]} {event.close_code}"
+                name += f" {event.error.name} {event.close_code}"
+            elif event.kind is EventKind.GONE:
+                name += f" {event.close_code}" + (f" {event.error.name}" if event.error else "")
             self.seen.append((name, event.data))
-        has_failed = any(event.kind is EventKind.ERROR for event in events)
-        assert has_failed == (self.connection.error is not None)
-        return not has_failed
+        if any(event.kind is EventKind.ERROR for event in events):
+            assert self.connection.error is not None
+        return events
 
     def add_to_message(self, event):
-        assert self.vector.config.get("pieces") or (event.is_first and event.is_last)
-        assert event.is_first == (self.message is None)
-        assert event.data or event.is_last
-        kind, is_compressed, begun = self.message or (event.kind, event.is_compressed, b"")
-        assert (kind, is_compressed) == (event.kind, event.is_compressed)
+        assert self.vector.config.get("pieces") or (event.flags & WHOLE == WHOLE)
+        assert (event.flags & DataFlag.FIRST != 0) == (self.message is None)
+        assert event.data or event.flags & DataFlag.LAST
+        kind, is_compressed, begun = self.message or (event.kind, event.flags & DataFlag.COMPRESSED != 0, b"")
+        assert (kind, is_compressed) == (event.kind, event.flags & DataFlag.COMPRESSED != 0)
         if kind is EventKind.TEXT and not self.vector.config.get("skip_utf8"):
             assert event.text.encode() == event.data
         self.message = kind, is_compressed, begun + event.data
-        if event.is_last:
+        if event.flags & DataFlag.LAST:
             self.seen.append(("compressed " * is_compressed + kind.name.lower(), self.message[2]))
             self.message = None
 
@@ -318,8 +332,7 @@ class Run:
             assert wanted is None or data == wanted, name
         if step.one("state"):
             assert state.name.lower() == step.one("state")[0]
-        if ("out", ["later"]) not in step.expected:
-            self.check_output(step)
+        # The head is there until the output is taken.
         for key in ("target", "subprotocol"):
             words = step.one(key)
             if words is not None:
@@ -328,9 +341,13 @@ class Run:
             assert self.connection.deflate == agreed(step.one("deflate"))
         for _, (name, *words) in step.all("field"):
             assert self.connection.field(name) == value_of(words), name
+            values = (value for other, value in self.connection.fields if other.lower() == name.lower())
+            assert (next(values, None) or None) == value_of(words), name
+        if ("out", ["later"]) not in step.expected:
+            self.check_output(step)
 
     def check_output(self, step):
-        output = self.connection.output()
+        output = self.output()
         assert output.startswith(self.before), "the output has lost what was in it"
         grown, self.before = output[len(self.before) :], output
         if step.doing[0] == "do" and step.doing[1][0] == "request":
@@ -378,7 +395,7 @@ def shortened(value):
 def expected_events(words):
     """The name and the data, or None if any data will do, of the events of a line."""
     times, words = repeated(words)
-    size = {"error": 3, "close": 2, "unfinished": 2, "compressed": 2}.get(words[0], 1)
+    size = {"error": 3, "close": 2, "unfinished": 2, "compressed": 2, "gone": len(words)}.get(words[0], 1)
     is_any = len(words) == size and words[0] in ("open", "request", "http", "error")
     return [(" ".join(words[:size]), None if is_any else octets(words[size:]))] * times
 

@@ -8,6 +8,7 @@ Connection does all of the protocol and no I/O: bytes that were read go in, byte
         for event in connection.receive(tcp.recv(65536)):
             if event.kind is EventKind.TEXT:
                 connection.send(event.text)
+        tcp.sendall(connection.take(now_ms))
         ...
 
 Frame is for those who have a parser, or want to see how it is done. A server that has received bytes from a
@@ -18,7 +19,7 @@ client, after the opening handshake, does this with them:
         ...  # receive more, then begin again
     end = header.header_len + header.payload_len
     payload = Frame.unmask(data[header.header_len : end], header.mask_key)
-    client.sendall(Frame.build(Frame.FIN | Opcode.TEXT, b"hello"))
+    client.sendall(Frame.build(Opcode.FIN | Opcode.TEXT, b"hello"))
 
 What the peer did wrong is raised as ProtocolError, with the close code to send, or is an event of the
 connection; what the program did wrong is raised as UsageError. A connection may be used from one thread at a
@@ -27,8 +28,10 @@ time, everything else from any thread at any time.
 
 from wsframe import _ffi
 from wsframe.connection import (
+    NEVER,
     Config,
     Connection,
+    DataFlag,
     Deflate,
     Event,
     EventKind,
@@ -37,13 +40,18 @@ from wsframe.connection import (
     answer_extensions,
     answer_handshake,
 )
-from wsframe.errors import ProtocolError, UsageError
+from wsframe.errors import ErrorCode, ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
 
+__version__ = _ffi.text_of(_ffi.VERSION)
+
 __all__ = [
+    "NEVER",
     "Config",
     "Connection",
+    "DataFlag",
     "Deflate",
+    "ErrorCode",
     "Event",
     "EventKind",
     "Frame",

@@ -13,6 +13,7 @@ from ctypes import (
     PYFUNCTYPE,
     PyDLL,
     Structure,
+    addressof,
     byref,
     c_char,
     c_char_p,
@@ -57,13 +58,17 @@ A wsframe_header in 16 bytes, in a quarter of the time. What is in a bytes objec
 """
 
 
+_LENT: Any = POINTER(c_char)
+"""Where something is that the library lends: a slice of it is a bytes object of what is there."""
+
+
 class wsframe_event(Structure):
     """The C record of that name. EVENT reads it, in a third of the time."""
 
     _fields_ = (
         ("connection", c_uint64),
         ("offset", c_uint64),
-        ("length", c_uint64),
+        ("len", c_uint64),
         ("close_code", c_uint16),
         ("kind", c_uint8),
         ("flags", c_uint8),
@@ -72,7 +77,51 @@ class wsframe_event(Structure):
 
 
 EVENT = Struct("=8xQQHBBi")
-"""A wsframe_event without its connection, which is 0 here."""
+"""A wsframe_event without its connection, which is 0."""
+
+
+class wsframe_batch(Structure):
+    """The C record of that name."""
+
+    _fields_ = (
+        ("events", _LENT),
+        ("count", c_size_t),
+        ("data", _LENT),
+        ("data_len", c_size_t),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
+class wsframe_output(Structure):
+    """The C record of that name."""
+
+    _fields_ = (
+        ("data", _LENT),
+        ("len", c_size_t),
+        ("wait_ms", c_uint32),
+        ("flags", c_uint32),
+    )
+
+
+class wsframe_field(Structure):
+    """The C record of that name."""
+
+    _fields_ = (
+        ("name", _LENT),
+        ("name_len", c_size_t),
+        ("value", _LENT),
+        ("value_len", c_size_t),
+    )
+
+
+class wsframe_part(Structure):
+    """The C record of that name."""
+
+    _fields_ = (
+        ("data", _LENT),
+        ("len", c_size_t),
+    )
 
 
 class wsframe_config(Structure):
@@ -83,7 +132,8 @@ class wsframe_config(Structure):
         ("flags", c_uint32),
         ("max_message_len", c_uint64),
         ("max_frame_len", c_uint64),
-        ("max_output_len", c_uint64),
+        ("max_inflated_len", c_uint64),
+        ("high_water_len", c_uint64),
         ("max_fragments", c_uint32),
         ("max_head_len", c_uint32),
         ("max_head_fields", c_uint32),
@@ -100,6 +150,10 @@ class wsframe_config(Structure):
         ("client_max_window_bits", c_uint32),
         ("extensions", c_char_p),
         ("extensions_len", c_size_t),
+        ("subprotocol", c_char_p),
+        ("subprotocol_len", c_size_t),
+        ("target", c_char_p),
+        ("target_len", c_size_t),
     )
 
 
@@ -122,24 +176,26 @@ _IN = _OUT = c_void_p  # a bytes object is passed as the address of its bytes, w
 _HEADER = POINTER(wsframe_header)  # a record is passed as its address
 _CONFIG = POINTER(wsframe_config)
 _DEFLATE = POINTER(wsframe_deflate)
+_BATCH = POINTER(wsframe_batch)
+_OUTPUT = POINTER(wsframe_output)
+_FIELD = POINTER(wsframe_field)
+_PARTS = POINTER(wsframe_part)
 _CONNECTION = _MESSAGE = c_void_p
 _LENS = c_void_p  # what lengths() makes
-_LENT = POINTER(c_char)  # a slice of it is a bytes object of what is there
 _LENDS = POINTER(_LENT)
 
 TABLE = (
     # name, what it returns, what it takes
     ("wsframe_version", c_uint32, ()),
     ("wsframe_strerror", c_char_p, (c_ssize_t,)),
+    ("wsframe_why", c_char_p, ()),
     ("wsframe_close_code", c_uint16, (c_ssize_t,)),
     ("wsframe_header_parse", c_ssize_t, (_IN, c_size_t, _HEADER)),
     ("wsframe_header_build", c_ssize_t, (_HEADER, _OUT, c_size_t)),
-    ("wsframe_frame_size", c_ssize_t, (c_uint64,)),
     ("wsframe_frame_build", c_ssize_t, (c_uint32, _IN, c_size_t, _OUT, c_size_t)),
     ("wsframe_frames_build", c_ssize_t, (c_uint32, _IN, _LENS, c_size_t, _OUT, c_size_t)),
     ("wsframe_accept_key", c_ssize_t, (_IN, c_size_t, _OUT, c_size_t)),
-    ("wsframe_unmask", c_ssize_t, (_OUT, c_size_t, _IN, c_size_t)),
-    ("wsframe_unmask_copy", c_ssize_t, (_IN, c_size_t, _IN, c_size_t, _OUT)),
+    ("wsframe_unmask", c_ssize_t, (_IN, c_size_t, _IN, c_size_t, _OUT)),
     ("wsframe_utf8_check", c_ssize_t, (_IN, c_size_t)),
     ("wsframe_handshake_answer", c_ssize_t, (_IN, c_size_t, _CONFIG, _OUT, c_size_t)),
     ("wsframe_extensions_answer", c_ssize_t, (_IN, c_size_t, _CONFIG, _OUT, c_size_t)),
@@ -147,31 +203,27 @@ TABLE = (
     ("wsframe_message_free", None, (_MESSAGE,)),
     ("wsframe_connection_new", c_ssize_t, (c_uint32, _CONFIG, POINTER(_CONNECTION))),
     ("wsframe_connection_free", None, (_CONNECTION,)),
-    ("wsframe_connection_receive", c_ssize_t, (_CONNECTION, _IN, c_size_t)),
-    ("wsframe_connection_receive_in_place", c_ssize_t, (_CONNECTION, _OUT, c_size_t)),
-    ("wsframe_connection_events", _LENT, (_CONNECTION,)),
-    ("wsframe_connection_data", c_ssize_t, (_CONNECTION, _LENDS)),
-    ("wsframe_connection_output", c_ssize_t, (_CONNECTION, _LENDS)),
-    ("wsframe_connection_sent", c_ssize_t, (_CONNECTION, c_size_t)),
+    ("wsframe_connection_state", c_ssize_t, (_CONNECTION,)),
+    ("wsframe_connection_error", c_char_p, (_CONNECTION,)),
+    ("wsframe_connection_subprotocol", c_ssize_t, (_CONNECTION, _LENDS)),
+    ("wsframe_connection_deflate", c_ssize_t, (_CONNECTION, _DEFLATE)),
+    ("wsframe_connection_request", c_ssize_t, (_CONNECTION, _IN, c_size_t, _IN, c_size_t)),
+    ("wsframe_connection_add_field", c_ssize_t, (_CONNECTION, _IN, c_size_t, _IN, c_size_t)),
+    ("wsframe_connection_accept", c_ssize_t, (_CONNECTION, _IN, c_size_t, c_uint32, _BATCH)),
+    ("wsframe_connection_respond", c_ssize_t, (_CONNECTION, c_uint32, _IN, c_size_t)),
+    ("wsframe_connection_target", c_ssize_t, (_CONNECTION, _LENDS)),
+    ("wsframe_connection_field", c_ssize_t, (_CONNECTION, _IN, c_size_t, _LENDS)),
+    ("wsframe_connection_field_at", c_ssize_t, (_CONNECTION, c_size_t, _FIELD)),
+    ("wsframe_connection_output", c_ssize_t, (_CONNECTION, c_size_t, c_uint64, _OUTPUT)),
+    ("wsframe_connection_parts", c_ssize_t, (_CONNECTION, _PARTS, c_size_t)),
+    ("wsframe_connection_waiting", c_ssize_t, (_CONNECTION,)),
+    ("wsframe_connection_receive", c_ssize_t, (_CONNECTION, _IN, c_size_t, _BATCH)),
+    ("wsframe_connection_receive_in_place", c_ssize_t, (_CONNECTION, _OUT, c_size_t, _BATCH)),
+    ("wsframe_connection_gone", c_ssize_t, (_CONNECTION, _BATCH)),
     ("wsframe_connection_send", c_ssize_t, (_CONNECTION, c_uint32, _IN, c_size_t)),
     ("wsframe_connection_send_many", c_ssize_t, (_CONNECTION, c_uint32, _IN, _LENS, c_size_t)),
     ("wsframe_connection_send_message", c_ssize_t, (_CONNECTION, _MESSAGE)),
-    ("wsframe_connection_send_piece", c_ssize_t, (_CONNECTION, c_uint32, _IN, c_size_t, c_uint32)),
-    ("wsframe_connection_ping", c_ssize_t, (_CONNECTION, _IN, c_size_t)),
-    ("wsframe_connection_pong", c_ssize_t, (_CONNECTION, _IN, c_size_t)),
     ("wsframe_connection_close", c_ssize_t, (_CONNECTION, c_uint32, _IN, c_size_t)),
-    ("wsframe_connection_request", c_ssize_t, (_CONNECTION, _IN, c_size_t, _IN, c_size_t)),
-    ("wsframe_connection_add_field", c_ssize_t, (_CONNECTION, _IN, c_size_t, _IN, c_size_t)),
-    ("wsframe_connection_accept", c_ssize_t, (_CONNECTION, _IN, c_size_t)),
-    ("wsframe_connection_refuse", c_ssize_t, (_CONNECTION, c_uint32, _IN, c_size_t)),
-    ("wsframe_connection_decline_deflate", c_ssize_t, (_CONNECTION,)),
-    ("wsframe_connection_target", c_ssize_t, (_CONNECTION, _LENDS)),
-    ("wsframe_connection_field", c_ssize_t, (_CONNECTION, _IN, c_size_t, _LENDS)),
-    ("wsframe_connection_subprotocol", c_ssize_t, (_CONNECTION, _LENDS)),
-    ("wsframe_connection_deflate", c_ssize_t, (_CONNECTION, _DEFLATE)),
-    ("wsframe_connection_state", c_ssize_t, (_CONNECTION,)),
-    ("wsframe_connection_error", c_char_p, (_CONNECTION,)),
-    ("wsframe_connection_tick", c_ssize_t, (_CONNECTION, c_uint64)),
 )
 
 # The header of the masked "Hello" in RFC 6455 section 5.7, and the record that the library must make of it.
@@ -179,11 +231,11 @@ _PROBE = b"\x81\x85\x37\xfa\x21\x3d"
 _PROBE_RECORD = wsframe_header(5, 0x1, 0x81, 6, 0, (0x37, 0xFA, 0x21, 0x3D))
 
 # A ping and a close frame with half a code, for a server that starts open (8), takes frames without a mask
-# (256) and gives its peer 1234 ms after a failure; and the events that the library must make of them: length,
-# close code, kind, flags, error.
+# (256) and gives its peer 1234 ms after a failure; and what the library must make of them: events (length,
+# close code, kind, flags, error), the first byte of data, the output (its bytes, the time to wait, flags).
 _PROBE_FRAMES = b"\x89\x01x\x88\x01\x00"
 _PROBE_CONFIG = wsframe_config(CONFIG_SIZE, 8 | 256, close_timeout_ms=1234)
-_PROBE_EVENTS = [(1, 0, 6, 0, 0), (0, 1002, 9, 0, -33)]
+_PROBE_ANSWERS = ([(1, 0, 9, 0, 0), (0, 1002, 19, 0, -33)], b"x", b"\x8a\x01x\x88\x02\x03\xea", 1234, 0)
 
 
 def version_of(library: CDLL) -> Version:
@@ -241,12 +293,11 @@ def _open(path: str) -> CDLL:
             f"{path}: this library lays out the record wsframe_header differently:"
             f" it wrote {bytes(record).hex()} where {bytes(_PROBE_RECORD).hex()} is right"
         )
-    wait_ms, events = _probe_connection(library)
-    if wait_ms != 1234 or events != _PROBE_EVENTS:
+    answers = _probe_connection(library)
+    if answers != _PROBE_ANSWERS:
         raise ImportError(
-            f"{path}: this library lays out the records wsframe_config or wsframe_event differently:"
-            f" it waits {wait_ms} ms where 1234 is right,"
-            f" and has the events {events} where {_PROBE_EVENTS} are right"
+            f"{path}: this library lays out the records of connections differently:"
+            f" it made {answers} where {_PROBE_ANSWERS} is right"
         )
     return library
 
@@ -260,91 +311,133 @@ def _declare(library: CDLL, path: str) -> None:
         function.restype, function.argtypes = returned, taken
 
 
-def _probe_connection(library: CDLL) -> tuple[int, list[tuple[int, ...]]]:
-    """What a library makes of a config and two frames: a time to wait, and the events without offsets."""
-    handle = c_void_p()
+def _probe_connection(library: CDLL) -> tuple[list[tuple[int, ...]], bytes, bytes, int, int]:
+    """What a library makes of a config and two frames: see _PROBE_ANSWERS."""
+    handle, batch, output = c_void_p(), wsframe_batch(), wsframe_output()
     library.wsframe_connection_new(0, _PROBE_CONFIG, handle)
-    count = library.wsframe_connection_receive(handle, _PROBE_FRAMES, len(_PROBE_FRAMES))
-    records = library.wsframe_connection_events(handle)[: count * EVENT.size] if count > 0 else b""
-    wait_ms: int = library.wsframe_connection_tick(handle, 0)
+    library.wsframe_connection_receive(handle, _PROBE_FRAMES, len(_PROBE_FRAMES), batch)
+    records = batch.events[: batch.count * EVENT.size] if batch.events else b""
+    data = batch.data[:1] if batch.data_len else b""
+    library.wsframe_connection_output(handle, 0, 0, output)
+    written = output.data[: output.len] if output.data else b""
     library.wsframe_connection_free(handle)
-    return wait_ms, [record[1:] for record in EVENT.iter_unpack(records)]
+    return [record[1:] for record in EVENT.iter_unpack(records)], data, written, output.wait_ms, output.flags
 
 
-def _undeclared(name: str) -> Callable[..., Any]:
+def _undeclared(library: CDLL, name: str) -> Callable[..., Any]:
     """
-    Returns a function of the library that does not check what it is given. That saves up to half the time.
+    Returns a function of the library that does not check what it is given. That saves a third of the time.
 
-    Of an integer the lower 32 bits arrive: a size has to be a Size. A record would be copied: it is given as
-    bytes. Bytes and handles are taken as ever.
+    Of an integer the lower 32 bits arrive: a size has to be what size_of() returns. A record is given as
+    bytes, or as what byref() returned once. That arrives, as bytes do, without another object for the way.
     """
-    function: Any = held[name]
-    function.restype = getattr(held, name).restype
+    function: Any = library[name]
+    function.restype = getattr(library, name).restype
     return function  # type: ignore[no-any-return]
 
 
 lib = _load()
-"""The library, for calls without a handle that may take long. During a call other threads of Python run."""
+"""The library, for calls that may take long. During a call other threads of Python run."""
 
 held = PyDLL(lib._name, handle=lib._handle)
 """
-The library, for connections and short calls. During a call other threads of Python wait.
+The library, for short calls. During a call other threads of Python wait.
 
 The calls are short and many. To let others run would take time at each of them, and among busy threads a wait
 of 5 ms (sys.getswitchinterval()) until they let this one run again.
 """
 _declare(held, lib._name)
 
-header_parse = _undeclared("wsframe_header_parse")
-header_build = _undeclared("wsframe_header_build")
-frame_build = _undeclared("wsframe_frame_build")
-accept_key = _undeclared("wsframe_accept_key")
-unmask_copy = _undeclared("wsframe_unmask_copy")
-utf8_check = _undeclared("wsframe_utf8_check")
+header_parse = _undeclared(held, "wsframe_header_parse")
+header_build = _undeclared(held, "wsframe_header_build")
+frame_build = _undeclared(held, "wsframe_frame_build")
+accept_key = _undeclared(held, "wsframe_accept_key")
+unmask = _undeclared(held, "wsframe_unmask")
+utf8_check = _undeclared(held, "wsframe_utf8_check")
 
-receive = _undeclared("wsframe_connection_receive")
-events = _undeclared("wsframe_connection_events")
-data = _undeclared("wsframe_connection_data")
-output = _undeclared("wsframe_connection_output")
-sent = _undeclared("wsframe_connection_sent")
-send = _undeclared("wsframe_connection_send")
-send_message = _undeclared("wsframe_connection_send_message")
-tick = _undeclared("wsframe_connection_tick")
-state = _undeclared("wsframe_connection_state")
+receive = _undeclared(held, "wsframe_connection_receive")
+receive_long = _undeclared(lib, "wsframe_connection_receive")
+output = _undeclared(held, "wsframe_connection_output")
+send = _undeclared(held, "wsframe_connection_send")
+send_long = _undeclared(lib, "wsframe_connection_send")
+send_message = _undeclared(held, "wsframe_connection_send_message")
 
 
-class Handle(c_void_p):
+class _Opaque(Structure):
+    """What a handle points to, which is freed with the last reference to this object."""
+
+    _fields_ = ()
+    free: Callable[[int], None]
+
+    def __del__(self, addressof: Callable[[Structure], int] = addressof) -> None:
+        self.free(addressof(self))
+
+
+class _Connection(_Opaque):
+    free = held.wsframe_connection_free
+
+
+class _Message(_Opaque):
+    free = held.wsframe_message_free
+
+
+def new_connection(role: int, config: wsframe_config) -> tuple[int, Any]:
     """
-    The handle of a connection, which is freed with the last reference to this object.
+    Returns the result of wsframe_connection_new(), and the handle as an argument for the library.
 
-    Each call holds one, so no call can have a handle that was freed.
+    Each call holds a reference to the argument, so no call can have a handle that was freed.
+    """
+    handle = c_void_p()
+    result: int = held.wsframe_connection_new(role, config, handle)
+    return result, byref(_Connection.from_address(handle.value)) if handle.value else None
+
+
+def new_message(opcode: int, payload: bytes, config: wsframe_config) -> tuple[int, Any]:
+    """The same for wsframe_message_new()."""
+    handle = c_void_p()
+    result: int = lib.wsframe_message_new(opcode, payload, len(payload), config, handle)
+    return result, byref(_Message.from_address(handle.value)) if handle.value else None
+
+
+class Lent:
+    """
+    What calls lend: a batch of events, or an output. Both are written by the calls that get their argument.
+
+    events, data and output are pointers, of which a slice is a bytes object; flags, wait_ms, and more have a
+    value. They are views into the two records. To have them made once saves most of the time to read a
+    record.
     """
 
-    __slots__ = ()
+    __slots__ = (
+        *("as_batch", "as_output", "data", "events", "flags", "more", "output", "wait_ms"),
+        *("is_taken", "now_ms", "time"),
+    )
 
-    def __del__(self, free: Callable[[c_void_p], None] = held.wsframe_connection_free) -> None:
-        free(self)
+    def __init__(self) -> None:
+        batch, output = wsframe_batch(), wsframe_output()
+        self.as_batch, self.as_output = byref(batch), byref(output)
+        self.events = _LENT.from_buffer(batch, wsframe_batch.events.offset)
+        self.data = _LENT.from_buffer(batch, wsframe_batch.data.offset)
+        self.flags = c_uint32.from_buffer(batch, wsframe_batch.flags.offset)
+        self.output = _LENT.from_buffer(output, wsframe_output.data.offset)
+        self.wait_ms = c_uint32.from_buffer(output, wsframe_output.wait_ms.offset)
+        self.more = c_uint32.from_buffer(output, wsframe_output.flags.offset)
+        self.is_taken = False
+        # The time that was told last, and as an argument: turns of many connections have the same.
+        self.now_ms, self.time = 0, time_of(0)
 
 
-class MessageHandle(c_void_p):
-    """The same for a prepared message."""
+size_of = lru_cache(maxsize=1024)(c_size_t.from_param)
+"""Returns a size as an argument. That it is found instead of made saves half of the time for it."""
 
-    __slots__ = ()
+time_of = c_uint64.from_param
+"""Returns a time as an argument."""
 
-    def __del__(self, free: Callable[[c_void_p], None] = held.wsframe_message_free) -> None:
-        free(self)
+SIZES = [*map(c_size_t.from_param, range(4096))]
+"""The same for a short length, which is its index. To find one there takes half of the time again."""
 
-
-Size, Time = c_size_t, c_uint64
-"""Arguments that a connection keeps for the undeclared functions, and sets before each call."""
-
-
-size_of = lru_cache(maxsize=1024)(Size)
-"""
-Returns a Size for one call. Nobody may change it: other calls get the same one, in any thread.
-
-It stands where no handle keeps one. That it is found instead of made saves half of the time for it.
-"""
+ALL = size_of(2 ** (8 * sizeof(c_size_t)) - 1)
+"""WSFRAME_ALL."""
 
 
 def lent() -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from wsframe._arguments import Buffer, all_octets, integer, octets
 from wsframe._ffi import HEADER, lengths, lib, new_bytes, size_of
 from wsframe.errors import UsageError, checked
 
-_FIN, _RSV1, _RSV2, _RSV3, _MASK = 0x80, 0x40, 0x20, 0x10, 0x01  # WSFRAME_HEADER_*
+_MASK = 0x01  # WSFRAME_HEADER_MASK
 _HEADER_LEN_MAX = 14
 _RECORD_LEN = HEADER.size
 _ACCEPT_KEY_LEN = 28
@@ -27,11 +27,17 @@ For less, bytes(size) is faster, although it writes zeros first. It too is an ob
 
 class Opcode(enum.IntEnum):
     """
-    What a frame is for (RFC 6455 section 11.8).
+    What a frame is for (RFC 6455 section 11.8), and the bits that are combined with it.
 
     CONTINUATION is the next piece of a message in several frames. TEXT is a message, or the first piece of
     one, that is UTF-8; BINARY is one that is any bytes. CLOSE starts or answers the closing handshake. PING
     asks for a PONG with the same payload.
+
+    FIN says that this frame ends its message, and RSV1, RSV2 and RSV3 are the reserved bits, of which
+    permessage-deflate marks compressed messages with RSV1 (RFC 7692). They are the bits of a frame's first
+    byte: Opcode.FIN | Opcode.TEXT is that of a whole text message.
+
+    MORE, PLAIN and COMPRESSED are what more and compress of Connection.send() stand for.
     """
 
     CONTINUATION = 0x0
@@ -40,8 +46,16 @@ class Opcode(enum.IntEnum):
     CLOSE = 0x8
     PING = 0x9
     PONG = 0xA
+    RSV3 = 0x10
+    RSV2 = 0x20
+    RSV1 = 0x40
+    FIN = 0x80
+    MORE = 0x100
+    PLAIN = 0x200
+    COMPRESSED = 0x400
 
 
+_FIN, _RSV1, _RSV2, _RSV3 = 0x80, 0x40, 0x20, 0x10  # read faster than from Opcode
 _OPCODES = {opcode.value: opcode for opcode in Opcode}  # asked in a tenth of the time of Opcode(number)
 
 
@@ -114,15 +128,6 @@ class Frame:
 
     An argument of a wrong type is a TypeError.
     """
-
-    FIN = 0x80
-    """The bit of a frame's first byte that says: this frame ends its message (RFC 6455 section 5.2)."""
-    RSV1 = 0x40
-    """The first reserved bit of that byte; permessage-deflate marks compressed messages with it."""
-    RSV2 = 0x20
-    """The second reserved bit of that byte."""
-    RSV3 = 0x10
-    """The third reserved bit of that byte."""
 
     @staticmethod
     def accept_key(key: str | Buffer) -> str:
@@ -197,10 +202,11 @@ class Frame:
             offset = integer("offset", offset, _OFFSET_MAX)
         size = len(data)
         if size < _LONG:
-            out, unmask = bytes(size), _ffi.unmask_copy
+            out = bytes(size)
+            result = _ffi.unmask(data, size_of(size), key, size_of(offset), out)
         else:
-            out, unmask = new_bytes(None, size), lib.wsframe_unmask_copy
-        result: int = unmask(data, size_of(size), key, size_of(offset), out)
+            out = new_bytes(None, size)
+            result = lib.wsframe_unmask(data, size, key, offset, out)
         if result < 0:
             checked(result)
         return out
@@ -210,9 +216,9 @@ class Frame:
         """
         Returns a server's frame, which is not masked (RFC 6455 section 5.2): its header, then payload.
 
-        first_byte is the first byte on the wire: Frame.FIN | Opcode.TEXT for a whole text message. A message
+        first_byte is the first byte on the wire: Opcode.FIN | Opcode.TEXT for a whole text message. A message
         in several frames starts with its opcode without FIN, goes on with Opcode.CONTINUATION and ends with
-        Frame.FIN | Opcode.CONTINUATION. For a client's frame see Header.build().
+        Opcode.FIN | Opcode.CONTINUATION. For a client's frame see Header.build().
 
         UsageError: first_byte is not 0 to 255 or has a reserved opcode, or a control frame has no FIN or a
         payload of more than 125 bytes (RFC 6455 section 5.5).
@@ -226,7 +232,7 @@ class Frame:
             out = bytes(size + _HEADER_LEN_MAX)
             result = _ffi.frame_build(first_byte, payload, size_of(size), out, size_of(len(out)))
             return out[: result if result >= 0 else checked(result)]
-        frame: bytes = new_bytes(None, checked(lib.wsframe_frame_size(size)))
+        frame: bytes = new_bytes(None, size + _header_len(first_byte, size))
         checked(lib.wsframe_frame_build(first_byte, payload, size, frame, len(frame)))
         return frame
 
@@ -259,8 +265,10 @@ class Frame:
         if type(data) is not bytes:
             data = octets(data)
         size = len(data)
-        check = _ffi.utf8_check if size < _LONG else lib.wsframe_utf8_check
-        result: int = check(data, size_of(size))
+        if size < _LONG:
+            result: int = _ffi.utf8_check(data, size_of(size))
+        else:
+            result = lib.wsframe_utf8_check(data, size)
         return result if result >= 0 else checked(result)
 
 
@@ -278,6 +286,12 @@ def _header_at(data: Buffer, offset: int) -> bytes:
             size, start = view.nbytes, bytes(flat[offset : offset + _HEADER_LEN_MAX])
     integer("offset", offset, size)
     return start
+
+
+def _header_len(first_byte: int, payload_len: int) -> int:
+    """Returns the length of the header of a server's frame."""
+    record = HEADER.pack(payload_len, first_byte & 0xF, first_byte & 0xF0, 0, bytes(4))
+    return checked(_ffi.header_build(record, bytes(_HEADER_LEN_MAX), size_of(_HEADER_LEN_MAX)))
 
 
 def _key(key: Buffer) -> bytes:
