@@ -60,7 +60,6 @@ static int connect_to(const char *host, const char *port) {
 
 /* Deals with what came. Returns less than 0 if that failed, as the functions of the connection do. */
 static ptrdiff_t handle(struct client *client, const wsframe_event *event, const char *payload) {
-    uint32_t opcode = event->kind == WSFRAME_EVENT_TEXT ? WSFRAME_OPCODE_TEXT : WSFRAME_OPCODE_BINARY;
     ptrdiff_t result = 0;
     switch (event->kind) {
     case WSFRAME_EVENT_OPEN:
@@ -71,56 +70,54 @@ static ptrdiff_t handle(struct client *client, const wsframe_event *event, const
         break;
     case WSFRAME_EVENT_TEXT:
     case WSFRAME_EVENT_BINARY:
-        if (client->word_count == 0) return wsframe_connection_send(client->connection, opcode, payload, event->length);
-        fwrite(payload, 1, event->length, stdout);
+        if (client->word_count == 0) return wsframe_connection_send(client->connection, event->kind, payload, event->len);
+        fwrite(payload, 1, event->len, stdout);
         putchar('\n');
         if (++client->returned == client->word_count)
             result = wsframe_connection_close(client->connection, 1000, NULL, 0);
+        break;
+    case WSFRAME_EVENT_ERROR:
+        if (event->error == WSFRAME_ERROR_HANDSHAKE && event->close_code)
+            fprintf(stderr, "client: the server answered with HTTP status %d\n", event->close_code);
         break;
     }
     return result;
 }
 
-/* Reads what has come and deals with it. Returns whether the server is still there, as the next one does. */
+/* Reads what has come and deals with it. Returns whether the server is still there. */
 static int read_from(struct client *client) {
     static char in[CHUNK];
+    wsframe_batch batch;
     ssize_t in_len = recv(client->fd, in, sizeof in, 0);
     if (in_len <= 0) return in_len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 
-    const void *data;
-    ptrdiff_t events = wsframe_connection_receive_in_place(client->connection, in, (size_t)in_len);
-    const wsframe_event *event = wsframe_connection_events(client->connection);
-    wsframe_connection_data(client->connection, &data);
-    for (ptrdiff_t i = 0; i < events; i++, event++) {
-        const char *payload = (event->flags & WSFRAME_EVENT_IN_PLACE ? in : (const char *)data) + event->offset;
-        ptrdiff_t result = handle(client, event, payload);
-        if (result >= 0 || result == WSFRAME_ERROR_STATE) continue; /* STATE: it is closing */
-        fprintf(stderr, "client: %s\n", wsframe_strerror(result));
-        return 0;
-    }
+    do { /* once, but for what one call may deliver */
+        ptrdiff_t result = wsframe_connection_receive_in_place(client->connection, in, (size_t)in_len, &batch);
+        for (const wsframe_event *event = batch.events; event < batch.events + batch.count && result >= 0; event++) {
+            const char *data = event->flags & WSFRAME_DATA_IN_PLACE ? in : (const char *)batch.data;
+            result = handle(client, event, data + event->offset);
+        }
+        if (result < 0) fprintf(stderr, "client: %s\n", wsframe_why());
+        if (result < 0) return 0;
+        in_len = 0;
+    } while (batch.flags & WSFRAME_BATCH_MORE);
     return 1;
-}
-
-/* Writes as much as the server takes. */
-static int write_to(struct client *client) {
-    const void *output;
-    ptrdiff_t output_len = wsframe_connection_output(client->connection, &output);
-    if (output_len <= 0) return output_len == 0;
-    ssize_t written = send(client->fd, output, (size_t)output_len, MSG_NOSIGNAL);
-    if (written < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    return wsframe_connection_sent(client->connection, (size_t)written) >= 0;
 }
 
 /* Talks until there is no more to be said. */
 static void talk(struct client *client) {
-    const void *output;
-    while (write_to(client)) {
-        ptrdiff_t wait_ms = wsframe_connection_tick(client->connection, now_ms());
-        if (wait_ms <= 0) return;
+    for (;;) {
+        wsframe_output output;
+        ssize_t sent = 0;
+        while (wsframe_connection_output(client->connection, (size_t)sent, now_ms(), &output) > 0) {
+            sent = send(client->fd, output.data, output.len, MSG_NOSIGNAL);
+            if (sent <= 0) break;
+        }
+        if (output.wait_ms == 0) return;
         /* It reads when the server has taken all it was sent, so the answers to one read are all that waits. */
-        int waits = wsframe_connection_output(client->connection, &output) > 0;
+        int waits = wsframe_connection_waiting(client->connection) > 0;
         struct pollfd server = {.fd = client->fd, .events = waits ? POLLOUT : POLLIN};
-        poll(&server, 1, wait_ms < 60000 ? (int)wait_ms : 60000);
+        poll(&server, 1, output.wait_ms < 60000 ? (int)output.wait_ms : 60000);
         if (server.revents & ~POLLOUT && !read_from(client)) return;
     }
 }
@@ -140,32 +137,35 @@ int main(int argc, char **argv) {
     int has_option = argc > 1 && strcmp(argv[1], "--no-context-takeover") == 0;
     argc -= has_option;
     argv += has_option;
-    if (argc < 2 || sscanf(argv[1], "ws://%255[^:/]:%5[0-9]", host, port) < 1) {
-        fprintf(stderr, "client [--no-context-takeover] ws://HOST:PORT/TARGET [WORD...]\n");
-        return 2;
-    }
-    const char *authority = argv[1] + strlen("ws://");
+    const char *authority = argc > 1 && strncmp(argv[1], "ws://", 5) == 0 ? argv[1] + 5 : "";
     size_t authority_len = strcspn(authority, "/");
     const char *target = authority[authority_len] == '/' ? authority + authority_len : "/";
+    if (sscanf(authority, "%255[^:/]:%5[0-9]", host, port) < 1 || memchr(authority, '@', authority_len)) {
+        fprintf(stderr, "client [--no-context-takeover] ws://HOST:PORT/TARGET [WORD...]\n");
+        fprintf(stderr, "There is no TLS here, so no wss://, and no name or password in the address.\n");
+        return 2;
+    }
 
     wsframe_config config = {0};
     config.struct_size = sizeof config;
     config.flags = WSFRAME_CONFIG_DEFLATE | (has_option ? WSFRAME_CONFIG_CLIENT_NO_CONTEXT_TAKEOVER : 0);
     config.client_max_window_bits = 15; /* the most there is, of which the server may want less */
-    config.max_message_len = MAX_MESSAGE;
-    config.max_output_len = MAX_MESSAGE + 3 * CHUNK; /* short messages need three times as much when they are masked */
+    config.max_inflated_len = config.high_water_len = MAX_MESSAGE;
     struct client client = {.words = argv + 2, .word_count = argc - 2};
     if (wsframe_connection_new(WSFRAME_ROLE_CLIENT, &config, &client.connection) < 0) return 1;
     ptrdiff_t result = wsframe_connection_request(client.connection, authority, authority_len, target, strlen(target));
-    if (result < 0) fprintf(stderr, "client: %s\n", wsframe_strerror(result));
+    if (result < 0) fprintf(stderr, "client: %s\n", wsframe_why());
     client.fd = result < 0 ? -1 : connect_to(host, port);
     if (client.fd >= 0) {
         talk(&client);
         hang_up(client.fd);
     }
-    int is_closed = wsframe_connection_state(client.connection) == WSFRAME_STATE_CLOSED;
+    ptrdiff_t state = wsframe_connection_state(client.connection);
     const char *error = wsframe_connection_error(client.connection);
     if (error) fprintf(stderr, "client: %s\n", error);
+    const char *without = state == WSFRAME_STATE_CONNECTING ? "an answer" : "a close frame";
+    if (client.fd >= 0 && state != WSFRAME_STATE_CLOSED && state != WSFRAME_STATE_FAILED)
+        fprintf(stderr, "client: the server hung up without %s\n", without);
     wsframe_connection_free(client.connection);
-    return is_closed ? 0 : 1;
+    return state == WSFRAME_STATE_CLOSED ? 0 : 1;
 }

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ struct client {
 static struct client clients[MAX_CLIENTS];
 static struct pollfd polls[MAX_CLIENTS + 1]; /* the clients' in the same order, then the listener's */
 static int client_count;
+static uint64_t open_again_ms; /* until then nobody is let in: there was no descriptor left, unless a client leaves */
 static volatile sig_atomic_t is_stopping;
 
 static void stop(int signal_number) {
@@ -61,13 +63,17 @@ static int listen_on(uint16_t port) {
 }
 
 static void accept_client(int listener) {
-    /* A client is read from when it has taken all it was sent, so the answers to one read are all that waits. */
     wsframe_config config = {0};
     config.struct_size = sizeof config;
     config.flags = WSFRAME_CONFIG_DEFLATE;
-    config.max_message_len = MAX_MESSAGE;
-    config.max_output_len = MAX_MESSAGE + CHUNK;
+    config.max_inflated_len = MAX_MESSAGE;
+    config.high_water_len = MAX_MESSAGE; /* whatever answers one read: a client is read from when it has taken that */
     int client = accept(listener, NULL, NULL), on = 1;
+    /* With no descriptor left the client waits at the door, and poll() would report that again and again. */
+    if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+        fprintf(stderr, "echo: no place for another client: %s\n", strerror(errno));
+        open_again_ms = now_ms() + 1000;
+    }
     if (client < 0) return;
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (fcntl(client, F_SETFL, O_NONBLOCK) ||
@@ -75,64 +81,66 @@ static void accept_client(int listener) {
         close(client);
         return;
     }
-    polls[client_count++] = (struct pollfd){.fd = client};
+    clients[client_count].due_ms = 0;
+    polls[client_count++] = (struct pollfd){.fd = client, .events = POLLIN};
 }
 
 static void remove_client(int i) {
     close(polls[i].fd);
     wsframe_connection_free(clients[i].connection);
     client_count--;
+    open_again_ms = 0;
     clients[i] = clients[client_count];
     polls[i] = polls[client_count];
 }
 
-/* Reads what has come, and answers. Returns whether the client is still there, as the next two do. */
+/* Reads what has come, and answers. Returns whether the client is still there. */
 static int read_from(int fd, wsframe_connection *connection) {
     static char in[CHUNK];
+    wsframe_batch batch;
     ssize_t in_len = recv(fd, in, sizeof in, 0);
     if (in_len <= 0) return in_len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
     if (connection == NULL) return 1; /* it said more than it needed to */
 
-    const void *data;
-    ptrdiff_t events = wsframe_connection_receive_in_place(connection, in, (size_t)in_len);
-    const wsframe_event *event = wsframe_connection_events(connection);
-    wsframe_connection_data(connection, &data);
-    for (ptrdiff_t i = 0; i < events; i++, event++) {
-        const char *payload = (event->flags & WSFRAME_EVENT_IN_PLACE ? in : (const char *)data) + event->offset;
-        ptrdiff_t sent = 0;
-        if (event->kind == WSFRAME_EVENT_TEXT)
-            sent = wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT, payload, event->length);
-        else if (event->kind == WSFRAME_EVENT_BINARY)
-            sent = wsframe_connection_send(connection, WSFRAME_OPCODE_BINARY, payload, event->length);
-        else if (event->kind == WSFRAME_EVENT_ERROR)
-            fprintf(stderr, "echo: %s\n", wsframe_connection_error(connection));
-        if (sent < 0 && sent != WSFRAME_ERROR_STATE) return 0; /* out of memory; STATE: it is closing */
-    }
+    do { /* once, but for what one call may deliver */
+        if (wsframe_connection_receive_in_place(connection, in, (size_t)in_len, &batch) < 0) return 0; /* no memory */
+        for (const wsframe_event *event = batch.events; event < batch.events + batch.count; event++) {
+            const char *data = event->flags & WSFRAME_DATA_IN_PLACE ? in : (const char *)batch.data;
+            ptrdiff_t sent = 0;
+            if (event->kind == WSFRAME_EVENT_TEXT || event->kind == WSFRAME_EVENT_BINARY)
+                sent = wsframe_connection_send(connection, event->kind, data + event->offset, event->len);
+            else if (event->kind == WSFRAME_EVENT_ERROR)
+                fprintf(stderr, "echo: %s\n", wsframe_connection_error(connection));
+            if (sent < 0) fprintf(stderr, "echo: %s\n", wsframe_why());
+            if (sent < 0) return 0;
+        }
+        in_len = 0;
+    } while (batch.flags & WSFRAME_BATCH_MORE);
     return 1;
 }
 
-/* Writes as much as the client takes. */
-static int write_to(int fd, wsframe_connection *connection) {
-    const void *output;
-    ptrdiff_t output_len = wsframe_connection_output(connection, &output);
-    if (output_len <= 0) return output_len == 0;
-    ssize_t written = send(fd, output, (size_t)output_len, MSG_NOSIGNAL);
-    if (written < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    return wsframe_connection_sent(connection, (size_t)written) >= 0;
+/* Writes as much as the client takes, and says what time it is. Returns when the next turn is due, 0 for the last. */
+static uint32_t end_turn(int fd, wsframe_connection *connection, uint64_t now) {
+    wsframe_output output;
+    ssize_t sent = 0;
+    while (wsframe_connection_output(connection, (size_t)sent, now, &output) > 0) {
+        sent = send(fd, output.data, output.len, MSG_NOSIGNAL);
+        if (sent <= 0) break;
+    }
+    return output.wait_ms;
 }
 
-/* One turn of the loop for one client. */
+/* One turn of the loop for one client. Returns whether it is still there. */
 static int take_turn(struct client *client, struct pollfd *poll, uint64_t now) {
-    const void *output;
     if (poll->revents & ~POLLOUT && !read_from(poll->fd, client->connection)) return 0;
     if (client->connection == NULL) return now < client->due_ms;
+    if (!poll->revents && now < client->due_ms && !is_stopping) return 1;
     if (is_stopping) wsframe_connection_close(client->connection, 1001, NULL, 0); /* the second time does nothing */
-    if (!write_to(poll->fd, client->connection)) return 0;
 
-    ptrdiff_t wait_ms = wsframe_connection_tick(client->connection, now);
-    if (wait_ms < 0) return 0;
-    client->due_ms = now + (uint64_t)wait_ms;
-    poll->events = wsframe_connection_output(client->connection, &output) > 0 ? POLLOUT : POLLIN;
+    uint32_t wait_ms = end_turn(poll->fd, client->connection, now);
+    client->due_ms = wait_ms == WSFRAME_NEVER ? UINT64_MAX : now + wait_ms;
+    /* Who does not take his answers gets no new ones. */
+    poll->events = wsframe_connection_waiting(client->connection) > 0 ? POLLOUT : POLLIN;
     if (wait_ms == 0) { /* the end, as RFC 6455 section 7.1.1 has it: close() alone could destroy what is on its way */
         shutdown(poll->fd, SHUT_WR);
         wsframe_connection_free(client->connection);
@@ -154,7 +162,7 @@ int main(int argc, char **argv) {
             uint64_t left_ms = clients[i].due_ms > now ? clients[i].due_ms - now : 0;
             if (left_ms < wait_ms) wait_ms = left_ms;
         }
-        int is_open = !is_stopping && client_count < MAX_CLIENTS;
+        int is_open = !is_stopping && client_count < MAX_CLIENTS && now >= open_again_ms;
         struct pollfd *door = &polls[client_count];
         *door = (struct pollfd){.fd = is_open ? listener : -1, .events = POLLIN};
         if (poll(polls, (nfds_t)client_count + 1, (int)wait_ms) < 0) continue;

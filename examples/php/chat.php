@@ -4,121 +4,268 @@ declare(strict_types=1);
 
 namespace Examples;
 
-use Wsframe\Connection;
 use Wsframe\Frame;
 use Wsframe\Header;
+use Wsframe\Library;
+use Wsframe\Opcode;
 use Wsframe\ProtocolError;
 
-/** The visitors of the page talk to each other, and each sees the frames that he sends taken apart. */
-final class Chat extends Room
+/*
+ * The visitors of the page talk to each other, and each is shown all that is on his wire.
+ *
+ * What they say is text. What the server says of the wire is binary, so that it can be left out of what is shown.
+ */
+
+/** Who is in the chat, at whichever address he has come in. */
+final class Visitors
 {
-    /** The picture of a frame is drawn from the bytes that came. Of a compressed one it could not show the text. */
+    /** How many are known again when they come back. */
+    private const MAX_DEPARTED = 100;
+
+    /** @var array<int, Visitor> by the object id of their socket */
+    private array $present = [];
+    /** @var array<string, Visitor> by the name that the page has given itself */
+    private array $departed = [];
+    private int $named = 0;
+
+    public function enter(WebSocket $socket): void
+    {
+        $page = explode('?', $socket->connection->target(), 2)[1] ?? '';
+        $visitor = $this->departed[$page] ?? new Visitor('visitor ' . ++$this->named, $page);
+        unset($this->departed[$page]);
+        $this->present[spl_object_id($socket)] = $visitor;
+        $visitor->enter($socket);
+        $this->tellCount();
+    }
+
+    public function of(WebSocket $socket): Visitor
+    {
+        return $this->present[spl_object_id($socket)];
+    }
+
+    public function leave(WebSocket $socket): void
+    {
+        $visitor = $this->of($socket);
+        unset($this->present[spl_object_id($socket)]);
+        if ($visitor->page !== '') {
+            $this->departed[$visitor->page] = $visitor;
+        }
+        if (count($this->departed) > self::MAX_DEPARTED) {
+            unset($this->departed[array_key_first($this->departed)]);
+        }
+        $this->tellCount();
+    }
+
+    public function tellAll(array $what): void
+    {
+        foreach ($this->present as $visitor) {
+            $visitor->tell($what);
+        }
+    }
+
+    private function tellCount(): void
+    {
+        $this->tellAll(['type' => 'visitors', 'count' => count($this->present)]);
+    }
+}
+
+class Chat extends Room
+{
+    /** The picture of a frame is drawn from its bytes. Of a compressed one it could not show the text. */
     public const MAY_COMPRESS = false;
 
     /** A message goes to everybody, and who has too much waiting for him is dropped. */
     private const MAX_MESSAGE = 64 << 10;
 
-    /** @var array<int, Visitor> by the object id of their socket */
-    private array $visitors = [];
-    private int $named = 0;
+    public function __construct(private readonly Visitors $visitors)
+    {
+    }
 
     public function joined(WebSocket $socket): void
     {
-        $visitor = new Visitor($socket, 'visitor ' . ++$this->named);
-        $this->visitors[spl_object_id($socket)] = $visitor;
-        $visitor->tell(['type' => 'welcome', 'name' => $visitor->name]);
-        $this->tellAll(['type' => 'visitors', 'count' => count($this->visitors)]);
+        $this->visitors->enter($socket);
     }
 
     public function heard(WebSocket $socket, string $bytes): void
     {
-        $this->visitors[spl_object_id($socket)]->takeApart($bytes);
+        $this->visitors->of($socket)->heard($bytes);
+    }
+
+    public function said(WebSocket $socket, string $bytes): void
+    {
+        $this->visitors->of($socket)->said($bytes);
     }
 
     public function received(WebSocket $socket, string $message, bool $isText): void
     {
+        $visitor = $this->visitors->of($socket);
         if (!$isText) {
             $socket->refuse(1003, 'the chat takes text only');
-            return;
-        }
-        if (strlen($message) > self::MAX_MESSAGE) {
+        } elseif (strlen($message) > self::MAX_MESSAGE) {
             $socket->refuse(1009, 'the chat takes at most 64 KiB');
-            return;
+        } elseif ($message === '/ping') {
+            $visitor->ping();
+        } else {
+            $this->visitors->tellAll(['type' => 'message', 'from' => $visitor->name, 'text' => $message]);
         }
-        $name = $this->visitors[spl_object_id($socket)]->name;
-        $this->tellAll(['type' => 'message', 'from' => $name, 'text' => $message]);
     }
 
     public function left(WebSocket $socket): void
     {
-        unset($this->visitors[spl_object_id($socket)]);
-        $this->tellAll(['type' => 'visitors', 'count' => count($this->visitors)]);
-    }
-
-    private function tellAll(array $what): void
-    {
-        foreach ($this->visitors as $visitor) {
-            $visitor->tell($what);
-        }
+        $this->visitors->leave($socket);
     }
 }
 
-/** Who is in the chat. The connection has no frames any more, only messages; so this looks at the bytes as well. */
+/** Another way into the chat, for those who want to see what compressed frames are like. */
+final class CompressedChat extends Chat
+{
+    public const MAY_COMPRESS = true;
+}
+
 final class Visitor
 {
-    /** How much of a payload is shown. */
-    private const SHOWN = 64;
+    private WebSocket $socket;
+    private Wire $in;
+    private Wire $out;
+    /** @var list<array> what he could not be told any more: a connection ends with its close frames */
+    private array $untold = [];
 
-    /** Bytes of frames that are not complete. */
-    private string $bytes = '';
-
-    public function __construct(private readonly WebSocket $socket, public readonly string $name)
+    public function __construct(public readonly string $name, public readonly string $page)
     {
+    }
+
+    public function enter(WebSocket $socket): void
+    {
+        $this->socket = $socket;
+        [$this->in, $this->out] = [new Wire(), new Wire()];
+        array_map($this->report(...), $this->untold);
+        $this->untold = [];
+        $server = 'PHP ' . PHP_VERSION;
+        $this->tell(['type' => 'welcome', 'name' => $this->name, 'server' => $server, 'library' => Library::version()]);
     }
 
     public function tell(array $what): void
     {
-        $text = json_encode($what, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE);
-        $this->socket->send(fn(Connection $connection) => $connection->sendText($text));
+        $this->socket->tell(self::json($what));
     }
 
-    /** Tells the visitor what the library reads from the frames that are complete with $bytes. */
-    public function takeApart(string $bytes): void
+    public function ping(): void
+    {
+        $this->socket->tell('are you there?', Opcode::PING);
+    }
+
+    /** Bytes that he has sent. */
+    public function heard(string $bytes): void
+    {
+        foreach ($this->in->take($bytes) as [$header, $frame]) {
+            $this->reportFrame('frame', $header, $frame);
+        }
+    }
+
+    /** Bytes that were sent to him. */
+    public function said(string $bytes): void
+    {
+        $isOpening = $this->out->head === null;
+        $frames = $this->out->take($bytes);
+        if ($isOpening && $this->out->head !== null) {
+            [$request, $response] = [bin2hex($this->in->head), bin2hex($this->out->head)];
+            $this->report(['type' => 'handshake', 'request' => $request, 'response' => $response]);
+        }
+        foreach ($frames as [$header, $frame]) {
+            // A report of a report would need a report.
+            if ($header->opcode !== Opcode::BINARY) {
+                $this->reportFrame('sent', $header, $frame);
+            }
+        }
+    }
+
+    private function reportFrame(string $kind, Header $header, string $frame): void
+    {
+        $what = ['type' => $kind] + facts($header, $frame);
+        if ($header->opcode === Opcode::CLOSE) {
+            $this->untold = array_slice([...$this->untold, $what], -2);
+        } else {
+            $this->report($what);
+        }
+    }
+
+    private function report(array $what): void
+    {
+        $this->socket->tell(self::json($what), Opcode::BINARY);
+    }
+
+    private static function json(array $what): string
+    {
+        return json_encode($what, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE);
+    }
+}
+
+/** The bytes of one direction. The connection has no frames any more, only messages; so this looks at the bytes. */
+final class Wire
+{
+    /** How much of a payload is shown. */
+    private const SHOWN = 64;
+
+    public ?string $head = null;
+    /** Bytes of what is not complete. */
+    private string $bytes = '';
+
+    /**
+     * Returns what the library reads from the frames that are complete with $bytes, and their first bytes.
+     *
+     * @return list<array{Header, string}>
+     */
+    public function take(string $bytes): array
     {
         $this->bytes .= $bytes;
+        if ($this->head === null && !$this->takeHead()) {
+            return [];
+        }
+        $frames = [];
         $at = 0;
         try {
             while (($header = Frame::parse($this->bytes, $at)) !== null) {
-                $end = $at + $header->headerLen + $header->payloadLen;
-                if ($end > strlen($this->bytes)) {
+                $len = $header->headerLen + $header->payloadLen;
+                if ($at + $len > strlen($this->bytes)) {
                     break;
                 }
-                $this->tell(self::facts($header, substr($this->bytes, $at, $header->headerLen + self::SHOWN)));
-                $at = $end;
+                $frames[] = [$header, substr($this->bytes, $at, min($len, $header->headerLen + self::SHOWN))];
+                $at += $len;
             }
         } catch (ProtocolError) {
             // The connection finds the same, and closes.
         }
         $this->bytes = substr($this->bytes, $at);
+        return $frames;
     }
 
-    private static function facts(Header $header, string $frame): array
+    private function takeHead(): bool
     {
-        $masked = substr($frame, $header->headerLen, min($header->payloadLen, self::SHOWN));
-        return [
-            'type' => 'frame',
-            'fin' => (int) $header->fin,
-            'rsv1' => (int) $header->rsv1,
-            'rsv2' => (int) $header->rsv2,
-            'rsv3' => (int) $header->rsv3,
-            'opcode' => $header->opcode,
-            'mask' => (int) $header->masked,
-            'payload_len' => $header->payloadLen,
-            'header_len' => $header->headerLen,
-            'header' => bin2hex(substr($frame, 0, $header->headerLen)),
-            'mask_key' => bin2hex($header->maskKey ?? ''),
-            'masked' => bin2hex($masked),
-            'unmasked' => bin2hex($header->masked ? Frame::unmask($masked, $header->maskKey) : $masked),
-        ];
+        $end = strpos($this->bytes, "\r\n\r\n");
+        if ($end === false) {
+            return false;
+        }
+        $this->head = substr($this->bytes, 0, $end + 4);
+        $this->bytes = substr($this->bytes, $end + 4);
+        return true;
     }
+}
+
+function facts(Header $header, string $frame): array
+{
+    $payload = substr($frame, $header->headerLen);
+    return [
+        'fin' => (int) $header->fin,
+        'rsv1' => (int) $header->rsv1,
+        'rsv2' => (int) $header->rsv2,
+        'rsv3' => (int) $header->rsv3,
+        'opcode' => $header->opcode,
+        'mask' => (int) $header->masked,
+        'payload_len' => $header->payloadLen,
+        'header_len' => $header->headerLen,
+        'header' => bin2hex(substr($frame, 0, $header->headerLen)),
+        'mask_key' => bin2hex($header->maskKey ?? ''),
+        'masked' => bin2hex($payload),
+        'unmasked' => bin2hex($header->masked ? Frame::unmask($payload, $header->maskKey) : $payload),
+    ];
 }

@@ -19,6 +19,7 @@ use Wsframe\Connection;
 use Wsframe\Event;
 use Wsframe\EventKind;
 use Wsframe\State;
+use Wsframe\UsageError;
 
 require __DIR__ . '/../../bindings/php/autoload.php';
 
@@ -27,71 +28,76 @@ final class WebSocketClient
     /** @var resource */
     private readonly mixed $socket;
     private readonly Connection $connection;
+    private bool $isOpen = false;
     private int $returned = 0;
 
-    /** @param list<string> $words */
+    /**
+     * @param list<string> $words
+     *
+     * @throws \RuntimeException If there is no such address, or nobody there.
+     */
     public function __construct(string $url, private readonly array $words, bool $noContextTakeover)
     {
-        $parts = parse_url($url) + ['port' => 80, 'path' => '/'];
-        $this->socket = stream_socket_client("tcp://$parts[host]:$parts[port]", $code, $reason)
+        $parts = parse_url($url) ?: [];
+        if (strtolower($parts['scheme'] ?? '') !== 'ws' || !isset($parts['host'])) {
+            throw new \RuntimeException("cannot connect to $url: this client knows ws://HOST[:PORT][/PATH] only, no TLS");
+        }
+        $host = $parts['host'];
+        $this->socket = @stream_socket_client('tcp://' . $host . ':' . ($parts['port'] ?? 80), $code, $reason)
             ?: throw new \RuntimeException("cannot connect to $url: $reason");
-        stream_set_chunk_size($this->socket, 65536);
+        stream_set_read_buffer($this->socket, 0);
         $this->connection = Connection::client(new Config(
             deflate: true,
+            maxInflatedLen: 16 << 20,
             clientNoContextTakeover: $noContextTakeover,
             clientMaxWindowBits: 15, // the most there is, of which the server may want less
         ));
-        $query = isset($parts['query']) ? "?$parts[query]" : '';
-        $this->connection->request("$parts[host]:$parts[port]", $parts['path'] . $query);
+        $this->connection->request(
+            $host . (isset($parts['port']) ? ":$parts[port]" : ''),
+            ($parts['path'] ?? '/') . (isset($parts['query']) ? "?$parts[query]" : '')
+        );
     }
 
     /** Talks until the connection is closed, and returns 0 if that went well. */
     public function run(): int
     {
-        $wait = $this->flush();
-        while ($wait !== 0 && !feof($this->socket)) {
-            $read = [$this->socket];
-            $write = $except = [];
-            $seconds = $wait === null ? null : intdiv($wait, 1000);
-            if (stream_select($read, $write, $except, $seconds, $wait === null ? null : $wait % 1000 * 1000)) {
-                foreach ($this->connection->receive((string) fread($this->socket, 65536)) as $event) {
-                    $this->take($event);
+        $isThere = true;
+        while ($isThere && $this->write() && ($waitMs = $this->connection->waitMs()) !== 0) {
+            [$read, $write, $except] = [[$this->socket], null, null];
+            $seconds = $waitMs === null ? null : intdiv($waitMs, 1000);
+            if (stream_select($read, $write, $except, $seconds, $waitMs === null ? null : $waitMs % 1000 * 1000)) {
+                $bytes = (string) @fread($this->socket, 65536);
+                foreach ($this->connection->receive($bytes) as $event) {
+                    $this->happened($event);
                 }
+                $isThere = $bytes !== '';
             }
-            $wait = $this->flush();
         }
         fclose($this->socket);
-        if ($this->connection->error() !== null) {
-            fwrite(STDERR, $this->connection->error() . "\n");
+        foreach ($this->connection->gone() as $event) {
+            $this->happened($event);
         }
         return $this->connection->state() === State::CLOSED ? 0 : 1;
     }
 
-    private function flush(): ?int
+    /** Writes all that waits; whether there is somebody to write to. */
+    private function write(): bool
     {
-        if (!$this->send()) {
-            return 0;
-        }
-        $wait = $this->connection->tick(hrtime(true) / 1_000_000 | 0);
-        return $this->send() ? $wait : 0;
-    }
-
-    private function send(): bool
-    {
-        while (($output = $this->connection->output()) !== '') {
+        $sent = 0;
+        while (($output = $this->connection->output(intdiv(hrtime(true), 1_000_000), $sent)) !== '') {
             $sent = @fwrite($this->socket, $output);
             if ($sent === false) {
                 return false;
             }
-            $this->connection->sent($sent);
         }
         return true;
     }
 
-    private function take(Event $event): void
+    private function happened(Event $event): void
     {
         switch ($event->kind) {
             case EventKind::OPEN:
+                $this->isOpen = true;
                 foreach ($this->words as $word) {
                     $this->connection->sendText($word);
                 }
@@ -99,15 +105,22 @@ final class WebSocketClient
             case EventKind::TEXT:
             case EventKind::BINARY:
                 $this->takeMessage($event);
+                break;
+            case EventKind::ERROR:
+                fwrite(STDERR, $this->connection->error() . "\n" . $event->data);
+                break;
+            case EventKind::GONE:
+                if ($event->error === 0 && $event->closeCode === 1006) {
+                    $when = $this->isOpen ? 'without a close frame' : 'before it answered the opening handshake';
+                    fwrite(STDERR, "the server closed the connection $when\n");
+                }
         }
     }
 
     private function takeMessage(Event $event): void
     {
         if ($this->words === []) {
-            $event->kind === EventKind::TEXT
-                ? $this->connection->sendText($event->data)
-                : $this->connection->sendBinary($event->data);
+            $this->connection->send($event->kind, $event->data);
             return;
         }
         echo $event->data, "\n";
@@ -117,6 +130,16 @@ final class WebSocketClient
     }
 }
 
-$noContextTakeover = $argv[1] === '--no-context-takeover';
-[$url, $words] = $noContextTakeover ? [$argv[2], array_slice($argv, 3)] : [$argv[1], array_slice($argv, 2)];
-exit((new WebSocketClient($url, $words, $noContextTakeover))->run());
+$arguments = array_slice($argv, 1);
+$noContextTakeover = ($arguments[0] ?? '') === '--no-context-takeover';
+$words = array_slice($arguments, $noContextTakeover ? 1 : 0);
+$url = array_shift($words);
+try {
+    if ($url === null) {
+        throw new \RuntimeException('usage: php client.php [--no-context-takeover] ws://HOST[:PORT][/PATH] [WORD ...]');
+    }
+    exit((new WebSocketClient($url, $words, $noContextTakeover))->run());
+} catch (\RuntimeException | UsageError $error) {
+    fwrite(STDERR, $error->getMessage() . "\n");
+    exit(1);
+}

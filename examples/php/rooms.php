@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace Examples;
 
-use Wsframe\Connection;
 use Wsframe\Frame;
 use Wsframe\Opcode;
 
@@ -13,9 +12,7 @@ final class HowItWorks extends Room
 {
     public function received(WebSocket $socket, string $message, bool $isText): void
     {
-        $socket->send(fn(Connection $connection) => $isText
-            ? $connection->sendText($message)
-            : $connection->sendBinary($message));
+        $socket->connection->send($isText ? Opcode::TEXT : Opcode::BINARY, $message);
     }
 }
 
@@ -27,15 +24,13 @@ final class ProtocolResolution extends Room
 
     public function received(WebSocket $socket, string $message, bool $isText): void
     {
-        $opcode = $isText ? Opcode::TEXT : Opcode::BINARY;
+        $kind = $isText ? Opcode::TEXT : Opcode::BINARY;
         $pieces = pieces($message, max(125, intdiv(strlen($message), self::MAX_PIECES)));
         $last = array_pop($pieces);
-        $socket->send(function (Connection $connection) use ($opcode, $pieces, $last): void {
-            foreach ($pieces as $piece) {
-                $connection->sendPiece($opcode, $piece, false);
-            }
-            $connection->sendPiece($opcode, $last, true);
-        });
+        foreach ($pieces as $piece) {
+            $socket->connection->send($kind, $piece, more: true);
+        }
+        $socket->connection->send($kind, $last);
     }
 }
 
@@ -52,7 +47,7 @@ function frame_as_meant(int $opcode, string $payload): string
         $frames .= Frame::build($opcode, $piece);
         $opcode = Opcode::CONTINUATION;
     }
-    return $frames . Frame::build(Frame::FIN | $opcode, $last);
+    return $frames . Frame::build(Opcode::FIN | $opcode, $last);
 }
 
 /** The same as it was printed, with "\x81" before every piece: the browser gets as many messages as there are pieces. */
@@ -60,7 +55,7 @@ function frame_as_printed(string $text): string
 {
     $frames = '';
     foreach (pieces($text, 125) as $piece) {
-        $frames .= Frame::build(Frame::FIN | Opcode::TEXT, $piece);
+        $frames .= Frame::build(Opcode::FIN | Opcode::TEXT, $piece);
     }
     return $frames;
 }

@@ -24,11 +24,13 @@ $options = getopt('', ['resolution-port:', 'works-port:']);
 // Step 2: the page has the HTML and JavaScript that the client connects with.
 $page = file_get_contents(__DIR__ . '/../web/index.html');
 $loop = new Loop();
-$chat = new Chat();
+$visitors = new Visitors();
+$chats = ['/chat' => new Chat($visitors), '/chat-deflate' => new CompressedChat($visitors)];
 
 // Step 1: start the server, listen on the socket.
 $serve = fn(int $port, array $rooms): int =>
-    $loop->listen(HOST, $port, fn(Client $client) => new WebSocket($client, $rooms + ['/chat' => $chat], $page));
+    $loop->listen(HOST, $port, fn(Loop $loop, $socket, string $address): Client =>
+        new WebSocket($loop, $socket, $address, $rooms + $chats, $page));
 try {
     $resolution = $serve((int) ($options['resolution-port'] ?? 4000), ['/' => new ProtocolResolution()]);
     $works = $serve((int) ($options['works-port'] ?? 8002), ['/xxoo' => new HowItWorks()]);
@@ -43,4 +45,10 @@ echo 'page http://', HOST, ":$resolution/\n";
 
 // Debian's PHP opens the time zone file at the first date(), and crashes if there is no descriptor left for it.
 date('H:i:s');
+if (function_exists('pcntl_signal')) {
+    pcntl_async_signals(true);
+    foreach ([SIGTERM, SIGINT] as $signal) {
+        pcntl_signal($signal, fn() => $loop->stop());
+    }
+}
 $loop->run();

@@ -6,10 +6,12 @@ namespace Examples;
 
 use Wsframe\Config;
 use Wsframe\Connection;
+use Wsframe\ErrorCode;
 use Wsframe\Event;
 use Wsframe\EventKind;
+use Wsframe\Message;
+use Wsframe\Opcode;
 use Wsframe\State;
-use Wsframe\UsageError;
 
 /** Where a path of the server leads to. */
 abstract class Room
@@ -24,8 +26,13 @@ abstract class Room
     {
     }
 
-    /** Bytes as they came, before anything was made of them. */
+    /** Bytes as they came, before anything was made of them: first the head of the request. */
     public function heard(WebSocket $socket, string $bytes): void
+    {
+    }
+
+    /** Bytes as they were sent: first the head of the response. */
+    public function said(WebSocket $socket, string $bytes): void
     {
     }
 
@@ -50,74 +57,55 @@ abstract class Room
  *
  * Step 7: packing is also required when the server sends. A server does not mask.
  */
-final class WebSocket implements Handler
+final class WebSocket extends Client
 {
-    public readonly Connection $connection;
+    /** Above this he does not take what he is told. */
+    private const MAX_WAITING = 1 << 20;
+
+    /** The longest message, compressed or not; sent back in pieces it waits as a whole, and has to find room. */
+    private const MAX_MESSAGE = 16 << 20;
+
+    private static ?Config $config = null;
+
     /** The room the client is in once its opening handshake is done. */
     private ?Room $room = null;
+    /** What came before there was a room that could hear it. */
+    private string $opening = '';
     /** Whether nothing that the client may still say is listened to, but its close frame. */
     private bool $isRefused = false;
-    /** Whether there is nobody any more to hear or to tell something. */
-    private bool $isOver = false;
 
-    /** @param array<string, Room> $rooms by path */
+    /**
+     * @param resource $socket
+     * @param array<string, Room> $rooms by path
+     */
     public function __construct(
-        private readonly Client $client,
+        Loop $loop,
+        mixed $socket,
+        string $address,
         private readonly array $rooms,
         private readonly string $page,
     ) {
-        $this->connection = Connection::server(new Config(ask: true, deflate: true));
+        self::$config ??= new Config(
+            ask: true,
+            deflate: true,
+            maxMessageLen: self::MAX_MESSAGE,
+            maxInflatedLen: self::MAX_MESSAGE,
+            highWaterLen: 2 * self::MAX_MESSAGE,
+        );
+        parent::__construct($loop, $socket, $address, Connection::server(self::$config));
     }
 
-    public function received(string $bytes): void
+    /** Tells the client something that it has not asked for. Who does not take what he is told is dropped. */
+    public function tell(string|Message $message, int $kind = Opcode::TEXT): void
     {
-        if (!$this->isOver) {
-            $this->room?->heard($this, $bytes);
-            $this->takeAll($this->connection->receive($bytes));
-        }
-    }
-
-    public function output(): string
-    {
-        return $this->connection->output();
-    }
-
-    public function sent(int $length): void
-    {
-        $this->connection->sent($length);
-    }
-
-    public function tick(int $nowMs): ?int
-    {
-        return $this->connection->tick($nowMs);
-    }
-
-    public function gone(): void
-    {
-        if ($this->connection->state() === State::OPEN) {
-            $this->log('vanished without a close frame');
-        } elseif ($this->connection->state() === State::FAILED && $this->connection->error() === null) {
-            $this->log('did not answer in time');
-        }
-        $this->isOver = true;
-        $this->room?->left($this);
-    }
-
-    /** Calls $send with the connection, to put something into its output. */
-    public function send(callable $send): void
-    {
-        if ($this->isOver) {
+        if ($this->isGone()) {
             return;
         }
-        try {
-            $send($this->connection);
-            $this->client->wake();
-        } catch (UsageError $error) {
-            if ($this->connection->state() === State::OPEN) {
-                // What others say to a client that does not read piles up until there is too much of it.
-                $this->log('dropped: ' . $error->getMessage());
-                $this->client->drop();
-            }
+        if ($this->connection->waiting() > self::MAX_WAITING) {
+            $this->say('dropped: it does not read');
+            $this->drop();
+        } elseif ($this->connection->trySend($message, $kind)) {
+            $this->wake();
         }
     }
 
@@ -125,39 +113,46 @@ final class WebSocket implements Handler
     public function refuse(int $closeCode, string $why): void
     {
         $this->isRefused = true;
-        $this->log("refused with $closeCode: $why");
-        $this->send(fn(Connection $connection) => $connection->close($closeCode, $why));
+        $this->say("refused with $closeCode: $why");
+        $this->close($closeCode, $why);
     }
 
-    /** @param iterable<Event> $events */
-    private function takeAll(iterable $events): void
+    protected function received(string $bytes): void
     {
-        foreach ($events as $event) {
-            if (!$this->isOver) {
-                $this->take($event);
-            }
+        if ($this->room) {
+            $this->room->heard($this, $bytes);
+        } elseif ($this->connection->state() === State::CONNECTING) {
+            $this->opening .= $bytes;
         }
+        parent::received($bytes);
     }
 
-    private function take(Event $event): void
+    protected function written(string $bytes): void
+    {
+        $this->room?->said($this, $bytes);
+    }
+
+    protected function happened(Event $event): void
     {
         switch ($event->kind) {
-            case EventKind::HTTP:
-                $this->connection->addField('Content-Type', 'text/html; charset=utf-8');
-                $this->connection->refuse(200, $this->page);
-                break;
-            case EventKind::REQUEST:
-                $this->letIn();
-                break;
             case EventKind::TEXT:
             case EventKind::BINARY:
                 if (!$this->isRefused) {
                     $this->room->received($this, $event->data, $event->kind === EventKind::TEXT);
                 }
                 break;
+            case EventKind::HTTP:
+                $this->connection->addField('Content-Type', 'text/html; charset=utf-8');
+                $this->connection->respond(200, $this->page);
+                break;
+            case EventKind::REQUEST:
+                $this->letIn();
+                break;
             case EventKind::ERROR:
-                $this->isOver = true;
-                $this->log("refused with $event->closeCode: " . $this->connection->error());
+                $this->say("refused with $event->closeCode: " . $this->connection->error());
+                break;
+            case EventKind::GONE:
+                $this->leave($event);
         }
     }
 
@@ -165,21 +160,33 @@ final class WebSocket implements Handler
     {
         $path = explode('?', $this->connection->target())[0];
         if (!isset($this->rooms[$path])) {
-            $this->log("refused with 404: there is nothing at $path");
-            $this->connection->refuse(404, "there is nothing at $path\n");
+            $this->say("refused with 404: there is nothing at $path");
+            $this->connection->respond(404, "there is nothing at $path\n");
             return;
         }
-        $this->room = $this->rooms[$path];
-        if (!$this->room::MAY_COMPRESS) {
-            $this->connection->declineDeflate();
-        }
-        $events = $this->connection->accept();
-        $this->room->joined($this);
-        $this->takeAll($events);
+        $room = $this->rooms[$path];
+        $events = $this->connection->accept(deflate: $room::MAY_COMPRESS);
+        $this->room = $room;
+        $room->joined($this);
+        $room->heard($this, $this->opening);
+        $this->opening = '';
+        $this->take($events);
     }
 
-    private function log(string $what): void
+    private function leave(Event $event): void
     {
-        Client::log($this->client->address, $what);
+        if ($event->error === ErrorCode::TIMEOUT) {
+            $this->say('dropped: ' . $this->connection->error());
+        } elseif ($event->error === 0 && $event->closeCode === 1006 && $this->room !== null) {
+            $this->say('vanished without a close frame');
+        }
+        $room = $this->room;
+        $this->room = null;
+        $room?->left($this);
+    }
+
+    private function say(string $what): void
+    {
+        self::log($this->address, $what);
     }
 }

@@ -21,16 +21,14 @@ class ProtocolResolution(Room):
     _MAX_PIECES = 1000
 
     def received(self, socket: WebSocket, message: str | bytes) -> None:
-        is_text = isinstance(message, str)
-        payload = message.encode() if is_text else message
-        pieces = _pieces(payload, max(125, len(payload) // self._MAX_PIECES))
+        kind, payload = (Opcode.TEXT, message.encode()) if isinstance(message, str) else (Opcode.BINARY, message)
         # A piece of text may end inside a character.
-        *before, last = [piece.decode("utf-8", "surrogateescape") if is_text else piece for piece in pieces]
+        *before, last = _pieces(payload, max(125, len(payload) // self._MAX_PIECES))
 
         def send(connection: Connection) -> None:
             for piece in before:
-                connection.send_piece(piece, last=False)
-            connection.send_piece(last, last=True)
+                connection.send(piece, kind, more=True)
+            connection.send(last, kind)
 
         socket.send(send)
 
@@ -46,13 +44,13 @@ def frame_as_meant(opcode: int, payload: bytes) -> bytes:
     for piece in before:
         frames.append(Frame.build(opcode, piece))
         opcode = Opcode.CONTINUATION
-    frames.append(Frame.build(Frame.FIN | opcode, last))
+    frames.append(Frame.build(Opcode.FIN | opcode, last))
     return b"".join(frames)
 
 
 def frame_as_printed(text: bytes) -> bytes:
     """The same as it was printed, with "\\x81" before every piece: the browser gets a message for each piece."""
-    return b"".join(Frame.build(Frame.FIN | Opcode.TEXT, piece) for piece in _pieces(text, 125))
+    return b"".join(Frame.build(Opcode.FIN | Opcode.TEXT, piece) for piece in _pieces(text, 125))
 
 
 def _pieces(payload: bytes, length: int) -> list[bytes]:

@@ -8,11 +8,10 @@ Port 0 lets the system choose. The addresses are printed.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 
-from chat import Chat
+from chat import Chat, CompressedChat, Visitors
 from loop import Loop
 from rooms import HowItWorks, ProtocolResolution
 from websocket import Room, WebSocket
@@ -28,12 +27,12 @@ def main() -> None:
     # Step 2: the page has the HTML and JavaScript that the client connects with.
     page = (Path(__file__).parents[1] / "web" / "index.html").read_bytes()
     loop = Loop()
-    chat = Chat()
+    visitors = Visitors()
+    chats = {"/chat": Chat(visitors), "/chat-deflate": CompressedChat(visitors)}
 
     # Step 1: start the server, listen on the socket.
     def serve(port: int, rooms: dict[str, Room]) -> int:
-        rooms["/chat"] = chat
-        return loop.listen(HOST, port, lambda client: WebSocket(client, rooms, page))
+        return loop.listen(HOST, port, lambda client: WebSocket(client, {**rooms, **chats}, page))
 
     try:
         resolution = serve(options.resolution_port, {"/": ProtocolResolution()})
@@ -47,5 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main()
+    main()
