@@ -112,9 +112,13 @@ def main() -> int:
     programs = compile_programs(options.report / "bin")
 
     def run(name: str) -> Outcome:
-        return run_subject(name, quick(cases, name) if options.quick else cases, programs, options.report)
+        chosen = quick(cases, name) if options.quick else cases
+        say(f"{name}: {len(chosen)} of Autobahn's cases")
+        outcome = run_subject(name, chosen, programs, options.report)
+        say(f"{name}: done in {outcome.seconds:.0f} s")
+        return outcome
 
-    print(f"Running Autobahn's cases against {', '.join(names)}: with all of them this takes minutes.", flush=True)
+    say(f"Autobahn against {', '.join(names)}, {SUBJECTS_AT_A_TIME} at a time: a minute or two each.")
     with ThreadPoolExecutor(SUBJECTS_AT_A_TIME) as pool:
         outcomes = dict(zip(names, pool.map(run, names)))
 
@@ -126,6 +130,10 @@ def main() -> int:
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0
+
+
+def say(sentence: str) -> None:
+    print(time.strftime("%H:%M:%S"), sentence, flush=True)
 
 
 def parse_arguments() -> argparse.Namespace:

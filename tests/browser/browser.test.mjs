@@ -2,18 +2,21 @@
 //   SERVER_CMD="php examples/php/server.php" npm test
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import readline from "node:readline";
 import { after, afterEach, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import zlib from "node:zlib";
 import { chromium } from "playwright-core";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const artifacts = path.resolve(root, process.env.ARTIFACTS ?? "target/artifacts");
 const laptop = { viewport: { width: 1280, height: 800 } };
+const tablet = { viewport: { width: 820, height: 1180 } };
 const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 const browserArguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -41,29 +44,31 @@ async function readAddresses(child) {
   return Promise.race([readAll, tooLate]);
 }
 
-async function startServer() {
+async function startServer(ports = { resolution: 0, works: 0 }) {
   assert.ok(process.env.SERVER_CMD, 'set SERVER_CMD, for example "python3 examples/python/server.py"');
   const [program, ...words] = process.env.SERVER_CMD.split(" ").filter(Boolean);
-  server = spawn(program, [...words, "--resolution-port", "0", "--works-port", "0"],
+  const child = spawn(program, [...words, "--resolution-port", String(ports.resolution), "--works-port", String(ports.works)],
     { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
-  server.on("error", (error) => { throw error; });
-  addresses = await readAddresses(server);
+  child.on("error", (error) => { throw error; });
+  const found = await readAddresses(child);
   // A full pipe would stop the server.
-  server.stdout.resume();
+  child.stdout.resume();
+  return { child, addresses: found };
 }
 
-async function stopServer() {
-  if (!server || server.exitCode !== null || server.signalCode !== null) return;
-  const ended = once(server, "exit");
-  server.kill("SIGTERM");
-  const impatient = setTimeout(() => server.kill("SIGKILL"), 3000);
+async function stopServer({ child }) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const impatient = setTimeout(() => child.kill("SIGKILL"), 3000);
   await ended;
   clearTimeout(impatient);
 }
 
 before(async () => {
   mkdirSync(artifacts, { recursive: true });
-  await startServer();
+  server = await startServer();
+  addresses = server.addresses;
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: browserArguments });
 });
 
@@ -76,7 +81,7 @@ afterEach(async () => {
 
 after(async () => {
   await browser?.close();
-  await stopServer();
+  if (server) await stopServer(server);
 });
 
 // ---- The page ----------------------------------------------------------------------------------
@@ -153,26 +158,73 @@ async function listenIn(address) {
   return { url: `ws://127.0.0.1:${tap.address().port}${pathname}`, heard };
 }
 
-// The head of one direction, and the first bytes of the frames behind it: a reader that is not libwsframe's.
+// The head of one direction, and the frames behind it: a reader that is not libwsframe's.
 function readWire(pieces) {
   const bytes = Buffer.concat(pieces);
   const end = bytes.indexOf("\r\n\r\n") + 4;
-  const firstBytes = [];
+  const frames = [];
   for (let at = end; at < bytes.length;) {
-    firstBytes.push(bytes[at]);
-    const masked = bytes[at + 1] & 0x80;
+    const start = at;
+    const masked = (bytes[at + 1] & 0x80) !== 0;
     let length = bytes[at + 1] & 0x7f;
     at += 2;
     if (length === 126) length = bytes.readUInt16BE((at += 2) - 2);
     else if (length === 127) length = Number(bytes.readBigUInt64BE((at += 8) - 8));
-    at += (masked ? 4 : 0) + length;
+    const key = masked ? bytes.subarray(at, at += 4) : Buffer.alloc(4);
+    const payload = bytes.subarray(at, at + length).map((byte, i) => byte ^ key[i % 4]);
+    frames.push({ firstByte: bytes[start], masked, key: key.toString("hex"), headerLength: at - start, payload });
+    at += length;
     assert.ok(at <= bytes.length, "it ends inside a frame");
   }
-  return { head: bytes.subarray(0, end).toString(), firstBytes };
+  return { head: bytes.subarray(0, end).toString(), frames, firstBytes: frames.map(({ firstByte }) => firstByte) };
+}
+
+const opcodeOf = ({ firstByte }) => firstByte & 0x0f;
+const [TEXT, BINARY, CLOSE, PING, PONG] = [1, 2, 8, 9, 10];
+
+// What the page has said and heard on each of its chat connections. What is binary are the server's reports of the rest.
+function chatConnections(heard) {
+  return heard.filter(({ up }) => Buffer.concat(up).toString("latin1").startsWith("GET /chat"))
+    .map(({ up, down }) => [readWire(up), readWire(down)])
+    .map(([up, down]) => ({
+      request: up.head, response: down.head, you: up.frames, server: down.frames.filter((frame) => opcodeOf(frame) !== BINARY),
+    }));
 }
 
 const isCompressed = (firstByte) => (firstByte & 0x40) !== 0;
 const dataFrames = (firstBytes) => firstBytes.filter((firstByte) => (firstByte & 0x08) === 0);
+
+// The page through a listener, so that what it shows can be compared with what was on the wire.
+async function openTappedPage(options) {
+  const { url, heard } = await listenIn(addresses.resolution);
+  const { host } = new URL(url);
+  return { ...await openPage({ url: pageUrl().replace(new URL(addresses.resolution).host, host), ...options }), wire: () => chatConnections(heard) };
+}
+
+const chips = (page) => byTestId(page, "history").getByRole("button");
+const chip = (page, name) => chips(page).filter({ hasText: name });
+const title = (page) => byTestId(page, "frame-picture").locator("h2").textContent();
+const field = (page, name) => byTestId(page, "frame").locator(`[data-field="${name}"]`);
+
+// That the picture shows this frame, of which it knows 64 bytes of the payload.
+async function assertShown(page, { firstByte, masked, key, headerLength, payload }) {
+  const picture = byTestId(page, "frame-picture");
+  const fields = Object.fromEntries(await picture.locator("[data-field]").evaluateAll(
+    (nodes) => nodes.map((node) => [node.dataset.field, node.dataset.value])));
+  assert.deepEqual([fields.fin, fields.rsv1, fields.rsv2, fields.rsv3].map(Number), [0x80, 0x40, 0x20, 0x10].map((bit) => Number((firstByte & bit) !== 0)));
+  assert.equal(Number(fields.opcode), firstByte & 0x0f);
+  assert.deepEqual([fields.mask, fields["mask-key"]], masked ? ["1", key] : ["0", undefined]);
+  assert.equal(Number(fields["extended-len"] ?? fields["payload-len"]), payload.length);
+  assert.equal(await byTestId(picture, "payload-unmasked").textContent(), payload.subarray(0, 64).toString("hex"));
+  assert.ok((await picture.locator("#frame-size").textContent()).startsWith(
+    `${headerLength} + ${payload.length.toLocaleString("en-US")} bytes on the wire`));
+  assert.match(await title(page), masked ? /^Your / : /^The server’s /);
+}
+
+async function waitForChat(page) {
+  await byTestId(page, "chat-send").and(page.locator(":enabled")).waitFor();
+  await byTestId(page, "chat-name").getByText(/^visitor \d+$/).waitFor();
+}
 
 async function takePicture(page, name) {
   await page.evaluate(() => scrollTo(0, 0));
@@ -353,7 +405,7 @@ test("the chat is not compressed, so that its picture shows the text", async () 
   const extensions = await page.evaluate(async (url) => {
     const socket = new WebSocket(url);
     const told = (type) => new Promise((resolve) => socket.addEventListener("message", ({ data }) => {
-      if (JSON.parse(data).type === type) resolve();
+      if (typeof data === "string" && JSON.parse(data).type === type) resolve();
     }));
     await told("welcome");
     const returned = told("message");
@@ -409,3 +461,354 @@ test("the page fits a phone without scrolling sideways, and its picture is saved
   await takePicture(page, "page-phone.png");
   assert.deepEqual(heard.errors, []);
 });
+
+// ---- All frames, both ways ---------------------------------------------------------------------
+
+test("the list has every frame of both directions, as it was on the wire", async () => {
+  const { page, heard, wire } = await openTappedPage();
+  const { page: other } = await openPage();
+  await say(other, "chat", "from another visitor");
+  await waitForLine(page, "chat-log", "from another visitor");
+  await say(page, "chat", "Grüße an alle");
+  await waitForFrame(page, 15);
+  await byTestId(page, "ping").click();
+  await chip(page, "pong 14 B").waitFor();
+  await byTestId(page, "length-126").click();
+  await waitForFrame(page, 126);
+  await chip(page, /from the server: \d+ B visitor \d+: One frame/).waitFor();
+  const [{ you, server }] = wire();
+  assert.deepEqual(you.map(opcodeOf), [TEXT, TEXT, PONG, TEXT]);
+  assert.equal(server.map(opcodeOf).filter((opcode) => opcode === PING).length, 1);
+  const lanes = await chips(page).evaluateAll((nodes) => nodes.map((node) => node.className));
+  assert.deepEqual(lanes.slice(0, 2), ["you", "both"], "first the RFC's example and the handshake");
+  assert.equal(lanes.length, 2 + you.length + server.length);
+  const left = { you: [...you], server: [...server] };
+  for (const [i, lane] of lanes.entries()) {
+    if (i < 2) continue;
+    await chips(page).nth(i).click();
+    assert.equal(await chips(page).nth(i).getAttribute("aria-pressed"), "true");
+    await assertShown(page, left[lane].shift());
+  }
+  assert.deepEqual(heard.errors, []);
+});
+
+test("an answer stands below the frame that it answers", async () => {
+  const { page } = await openPage();
+  const name = await byTestId(page, "chat-name").textContent();
+  await say(page, "chat", "Hello");
+  await chip(page, `${name}: Hello`).waitFor();
+  await byTestId(page, "ping").click();
+  await chip(page, "pong 14 B").waitFor();
+  const columns = await byTestId(page, "history").locator(".column").evaluateAll(
+    (nodes) => nodes.map((node) => [...node.children].map((child) => child.textContent.replace(/\d+ B/, "n B"))));
+  assert.deepEqual(columns.slice(-3), [
+    ["from you: n B Hello", `from the server: n B ${name}: Hello`],
+    ["from you: n B /ping"],
+    ["from the server: ping n B are you there?", "from you: pong n B are you there?"],
+  ]);
+});
+
+test("a ping of the server and the browser's pong have the same payload", async () => {
+  const { page, wire } = await openTappedPage();
+  await byTestId(page, "ping").click();
+  await page.getByText("Your pong frame, 14 bytes").waitFor();
+  assert.equal(await byTestId(page, "payload-text").textContent(), "are you there?");
+  assert.match(await field(page, "opcode").textContent(), /answer to a ping/);
+  await chip(page, "ping 14 B").click();
+  assert.equal(await title(page), "The server’s ping frame, 14 bytes");
+  assert.equal(await byTestId(page, "payload-text").textContent(), "are you there?");
+  assert.match(await field(page, "mask").textContent(), /a server never masks/);
+  await assertShown(page, wire()[0].server.find((frame) => opcodeOf(frame) === PING));
+  assert.equal(await byTestId(page, "chat-log").locator("li").count(), 0, "what asks for a ping is no message");
+});
+
+test("in a silence the last ping will do", async () => {
+  const context = await browser.newContext(laptop);
+  contexts.push(context);
+  const page = await context.newPage();
+  let report;
+  await page.routeWebSocket(/\/chat/, (route) => {
+    const real = route.connectToServer();
+    real.onMessage((message) => route.send(message));
+    report = (facts) => route.send(Buffer.from(JSON.stringify(facts)));
+  });
+  await page.goto(pageUrl());
+  await waitForChat(page);
+  await chip(page, "visitors: ").first().waitFor();
+  const before = await chips(page).count();
+  const control = { fin: 1, rsv1: 0, rsv2: 0, rsv3: 0, payload_len: 0, masked: "", unmasked: "" };
+  for (let i = 0; i < 5; i++) {
+    report({ ...control, type: "sent", opcode: PING, mask: 0, header_len: 2, header: "8900", mask_key: "" });
+    report({ ...control, type: "frame", opcode: PONG, mask: 1, header_len: 6, header: "8a80010203ff", mask_key: "010203ff" });
+  }
+  await chip(page, "pong 0 B").waitFor();
+  await page.waitForFunction((count) => document.querySelectorAll("#history button").length === count, before + 2);
+  assert.match(await title(page), /Example/, "nobody has asked for them");
+});
+
+test("the opening handshake is shown, and how the accept key comes about", async () => {
+  const { page, heard, wire } = await openTappedPage();
+  await chip(page, "opening handshake").click();
+  assert.equal(await title(page), "The opening handshake");
+  assert.ok(await byTestId(page, "frame").isHidden());
+  const [{ request, response }] = wire();
+  const shown = await byTestId(page, "handshake").locator("pre").allTextContents();
+  assert.deepEqual(shown.map((text) => text.replaceAll("\n", "\r\n") + "\r\n"), [request, response]);
+  const key = request.match(/Sec-WebSocket-Key: (.*)\r\n/i)[1];
+  const joined = `${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const sum = createHash("sha1").update(joined).digest();
+  assert.equal(await byTestId(page, "accept-joined").textContent(), joined);
+  await byTestId(page, "accept-sha1").getByText(sum.toString("hex").match(/../g).join(" "), { exact: true }).waitFor();
+  assert.equal(await byTestId(page, "accept-base64").textContent(), `${sum.toString("base64")}, which is what the server answered`);
+  assert.ok(response.includes(`\r\nSec-WebSocket-Accept: ${sum.toString("base64")}\r\n`));
+  assert.match(await byTestId(page, "extensions").textContent(), /Your browser offers permessage-deflate.* does not take it up/);
+  assert.deepEqual(heard.errors, []);
+});
+
+test("the switch leads to a compressed connection to the same chat, and RSV1 is explained", async () => {
+  const { page, heard, wire } = await openTappedPage();
+  const { page: other } = await openPage();
+  const name = await byTestId(page, "chat-name").textContent();
+  await byTestId(page, "compressed").check();
+  await page.getByRole("heading", { name: "The opening handshake" }).waitFor();
+  await waitForChat(page);
+  assert.equal(await byTestId(page, "chat-name").textContent(), name, "the same visitor");
+  assert.match(await byTestId(page, "extensions").textContent(), /^Both agree on permessage-deflate/);
+  await byTestId(page, "length-126").click();
+  await page.getByText(/^Your compressed text frame, \d+ bytes?$/).waitFor();
+  await chip(page, /from the server: compressed \d+ B visitor \d+: One frame/).waitFor();
+  const said = "One frame, many bytes. ".repeat(6).slice(0, 126);
+  const { you, server } = wire()[1];
+  const [mine] = you;
+  await assertShown(page, mine);
+  assert.ok(isCompressed(mine.firstByte));
+  assert.equal(inflate(mine.payload), said, "what is on the wire is what was said");
+  assert.equal(await byTestId(page, "payload-text").textContent(), said);
+  assert.match(await field(page, "rsv1").textContent(), /permessage-deflate \(RFC 7692\) uses it: this message is compressed/);
+  assert.match(await page.locator("#frame-size").textContent(), /, for 126 of text$/);
+
+  await chip(page, /from the server: compressed \d+ B visitor \d+: One frame/).click();
+  await assertShown(page, server.at(-1));
+  assert.deepEqual(JSON.parse(await byTestId(page, "payload-text").textContent()), { type: "message", from: name, text: said });
+  await chip(page, "visitors: ").last().click();
+  assert.match(await field(page, "rsv1").textContent(), /would not get shorter/);
+
+  await waitForLine(other, "chat-log", "One frame");
+  await say(other, "chat", "from the other address");
+  await waitForLine(page, "chat-log", "from the other address");
+  await byTestId(page, "compressed").uncheck();
+  await page.getByText(/does not take it up/).waitFor();
+  assert.deepEqual(heard.errors, []);
+});
+
+const inflate = (payload) => zlib.inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]),
+  { finishFlush: zlib.constants.Z_SYNC_FLUSH }).toString();
+
+test("a close is said in words, and both close frames are shown when the page is back", async () => {
+  const { page, heard, wire } = await openTappedPage();
+  const name = await byTestId(page, "chat-name").textContent();
+  await byTestId(page, "close").click();
+  await byTestId(page, "chat-why").getByText("The connection was closed with 1000, normal closure.").waitFor();
+  await byTestId(page, "chat-now").click();
+  await page.getByText("Your close frame, 9 bytes").waitFor();
+  const [{ you, server }] = wire();
+  await assertShown(page, you.at(-1));
+  assert.equal(opcodeOf(you.at(-1)), CLOSE);
+  assert.equal(await byTestId(page, "close-code").textContent(), "1000, normal closure");
+  assert.equal(await byTestId(page, "close-reason").textContent(), "goodbye");
+  await chip(page, "from the server: close").click();
+  await assertShown(page, server.at(-1));
+  assert.equal(await byTestId(page, "close-code").textContent(), "1000, normal closure");
+  await waitForChat(page);
+  assert.equal(await byTestId(page, "chat-name").textContent(), name);
+  assert.ok(await byTestId(page, "chat-ended").isHidden());
+  assert.deepEqual(heard.errors, []);
+});
+
+test("a message of the chat leads to the frame that brought it", async () => {
+  const { page, wire } = await openTappedPage();
+  const { page: other } = await openPage();
+  await say(page, "chat", "from me");
+  await waitForFrame(page, 7);
+  await say(other, "chat", "from another visitor");
+  const brought = (text) => byTestId(page, "chat-log").locator("li", { hasText: text }).getByRole("button", { name: "Show the frame" });
+  await brought("from another visitor").click();
+  const [{ you, server }] = wire();
+  await assertShown(page, server.at(-1));
+  assert.match(server.at(-1).payload.toString(), /from another visitor/);
+  await brought("from me").click();
+  await assertShown(page, you[0]);
+});
+
+for (const [size, options] of Object.entries({ laptop, phone })) {
+  test(`on a ${size} the picture has up to 32 bytes of the payload`, async () => {
+    const { page } = await openPage(options);
+    const pictured = page.locator('#grid [data-part="payload"] .byte .value');
+    const more = page.locator("#more");
+    const text = "Up to thirty-two bytes are here.";
+    for (const [said, left] of [[text.slice(0, 28), null], [text, null], [`${text}!`, "1 more byte"], [text.repeat(4), "96 more bytes"]]) {
+      await say(page, "chat", said);
+      await waitForFrame(page, said.length);
+      const { masked } = await shownFrame(page);
+      assert.equal((await pictured.allTextContents()).join(""), masked.slice(0, 64));
+      assert.equal(await more.isVisible() ? await more.textContent() : null, left && `Payload Data goes on for ${left}`);
+    }
+  });
+}
+
+test("no field and no table counts below nothing", async () => {
+  const { page } = await openPage();
+  const summary = page.locator("#payload summary");
+  assert.equal(await summary.count(), 0, "the five bytes of the example are all there");
+  await say(page, "chat", "Yes: every bit in its place.");
+  await waitForFrame(page, 28);
+  assert.equal(await summary.textContent(), "Show the next 12 bytes");
+  assert.doesNotMatch(await page.content(), /-\d+ (more )?bytes?/);
+});
+
+// ---- The end of a connection, and the way back -------------------------------------------------
+
+test("the page says why the server closed, and comes back by itself", async () => {
+  const { page, wire } = await openTappedPage();
+  await say(page, "chat", "x".repeat(65_537));
+  await byTestId(page, "chat-why").getByText("The connection was closed with 1009, message too big: “the chat takes at most 64 KiB”.").waitFor();
+  assert.equal(await byTestId(page, "chat-name").textContent(), "not connected");
+  assert.equal(await byTestId(page, "visitors").textContent(), "unknown");
+  assert.match(await page.locator("#chat-again").textContent(), /^Again in \d+ s$/);
+  assert.ok(await byTestId(page, "ping").isDisabled());
+  await waitForChat(page);
+  await byTestId(page, "visitors").getByText("1", { exact: true }).waitFor();
+  assert.equal(wire().length, 2);
+  await chip(page, "from the server: close").click();
+  assert.equal(await byTestId(page, "close-reason").textContent(), "the chat takes at most 64 KiB");
+});
+
+test("a server that stops is waited for, longer each time, and found again", async () => {
+  const ports = { resolution: await unusedPort(), works: await unusedPort() };
+  let own = await startServer(ports);
+  try {
+    const { page } = await openPage({ url: `http://127.0.0.1:${ports.resolution}/?${new URLSearchParams({ resolution: own.addresses.resolution, works: own.addresses.works })}` });
+    const attempts = [];
+    page.on("websocket", (socket) => { if (socket.url().includes("/chat")) attempts.push(performance.now()); });
+    await stopServer(own);
+    const stoppedAt = performance.now();
+    await byTestId(page, "chat-why").getByText(/^The connection (broke without a close frame \(1006\)|was closed with 1001)/).waitFor();
+    assert.equal(await byTestId(page, "chat-name").textContent(), "not connected");
+    assert.equal(await byTestId(page, "visitors").textContent(), "unknown");
+    await byTestId(page, "resolution-ended").getByText(/^The connection/).waitFor();
+    await byTestId(page, "chat-why").getByText("The server cannot be reached.").waitFor();
+    while (attempts.length < 2) await page.waitForTimeout(50);
+    const [first, second] = attempts;
+    assert.ok(second - first > first - stoppedAt, `${first - stoppedAt} ms, then ${second - first} ms`);
+    await byTestId(page, "chat-now").click();
+    await byTestId(page, "chat-why").getByText("The server cannot be reached.").waitFor();
+    own = await startServer(ports);
+    await byTestId(page, "chat-now").click();
+    await waitForChat(page);
+    assert.equal(await byTestId(page, "chat-name").textContent(), "visitor 1", "as the new server calls it");
+    await byTestId(page, "visitors").getByText("1", { exact: true }).waitFor();
+    for (const name of ["resolution", "works"]) {
+      await byTestId(page, `${name}-send`).and(page.locator(":enabled")).waitFor();
+      assert.ok(await byTestId(page, `${name}-ended`).isHidden());
+      await say(page, name, "again");
+      await waitForLine(page, `${name}-log`, "returned");
+    }
+  } finally {
+    await stopServer(own);
+  }
+});
+
+// ---- What the page says ------------------------------------------------------------------------
+
+for (const [size, options] of Object.entries({ laptop, phone })) {
+  test(`on a ${size} a long message can be opened, and closed again`, async () => {
+    const { page } = await openPage(options);
+    const { page: other } = await openPage();
+    await byTestId(page, "length-65536").click();
+    const whole = "One frame, many bytes. ".repeat(65536).slice(0, 65536);
+    for (const [reader, who] of [[page, `${await byTestId(page, "chat-name").textContent()} (you)`], [other, await byTestId(page, "chat-name").textContent()]]) {
+      const line = byTestId(reader, "chat-log").locator("li");
+      const cut = `${who}${whole.slice(0, 200)}… (65,536 bytes)`;
+      await line.waitFor();
+      assert.equal(await line.textContent(), cut);
+      const toggle = line.getByRole("button", { name: "65,536 bytes" });
+      await toggle.click();
+      assert.equal(await toggle.getAttribute("aria-expanded"), "true");
+      assert.equal(await line.textContent(), `${who}${whole}(65,536 bytes)`);
+      await assertFitsWidth(reader);
+      await toggle.click();
+      assert.equal(await line.textContent(), cut);
+    }
+  });
+}
+
+test("the page says which server answers, with which library, and where to read on", async () => {
+  const { page } = await openPage();
+  const [language, file] = process.env.SERVER_CMD.includes("php") ? ["PHP", "examples/php/server.php"] : ["Python", "examples/python/server.py"];
+  const version = readFileSync(path.join(root, "Cargo.toml"), "utf8").match(/^version = "(.*)"$/m)[1];
+  const server = await byTestId(page, "server").textContent();
+  assert.match(server, new RegExp(`^${language} \\d+\\.\\d+\\.\\d+\\S* with libwsframe ${version.replaceAll(".", "\\.")}$`));
+  assert.equal(await byTestId(page, "library").textContent(), version);
+  const files = await byTestId(page, "about").locator("code").allTextContents();
+  assert.deepEqual(files, ["README.md", "docs/documents.md", "docs/performance.md", file]);
+  for (const name of files) assert.ok(existsSync(path.join(root, name)), name);
+});
+
+test("what the documents are is said in one sentence", async () => {
+  const { page } = await openPage();
+  const said = await byTestId(page, "documents-meaning").textContent();
+  assert.match(said.replace(/\s+/g, " "), /^“The documents” are two old tutorials, each of which builds a WebSocket server in PHP by hand [^.]*; libwsframe grew from them[^.]*\. /);
+  const all = await page.locator("main").textContent();
+  assert.ok(all.indexOf("“The documents” are") < all.indexOf("var ws ="), "before the first listing");
+});
+
+test("on a phone the picture is in sight after sending, below the form", async () => {
+  const { page } = await openPage(phone);
+  const inSight = () => page.waitForFunction(() => {
+    const { top } = document.getElementById("drawing").getBoundingClientRect();
+    const form = document.getElementById("chat-form").getBoundingClientRect();
+    return form.top >= 0 && form.bottom < top && top < innerHeight * 0.62;
+  });
+  await byTestId(page, "chat-input").fill("Where is the picture?");
+  await byTestId(page, "chat-send").tap();
+  await waitForFrame(page, 21);
+  await inSight();
+  await page.evaluate(() => scrollTo(0, 0));
+  await byTestId(page, "length-126").tap();
+  await waitForFrame(page, 126);
+  await inSight();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const [size, options] of Object.entries({ laptop, tablet, phone })) {
+    test(`axe finds nothing on a ${colorScheme} ${size}`, async () => {
+      const { page } = await openPage({ ...options, colorScheme, reducedMotion: "reduce" });
+      const { page: other } = await openPage();
+      await page.addScriptTag({ path: path.join(root, "tests/browser/node_modules/axe-core/axe.min.js") });
+      const check = async (state) => {
+        const { violations } = await page.evaluate(() => axe.run());
+        assert.deepEqual(violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)), [], state);
+        await assertFitsWidth(page);
+      };
+      await check("at first");
+      await say(other, "chat", "from another visitor");
+      await byTestId(page, "length-65536").click();
+      await waitForFrame(page, 65536);
+      await waitForLine(page, "chat-log", "65,536 bytes");
+      await say(page, "works", "Hello");
+      await waitForLine(page, "works-log", "returned");
+      await check("a long frame");
+      await chip(page, "opening handshake").click();
+      await byTestId(page, "accept-sha1").getByText(/../).waitFor();
+      await check("the handshake");
+      await byTestId(page, "compressed").check();
+      await waitForChat(page);
+      await byTestId(page, "length-126").click();
+      await page.getByText(/^Your compressed text frame/).waitFor();
+      await check("a compressed frame");
+      await byTestId(page, "close").click();
+      await byTestId(page, "chat-ended").waitFor();
+      await check("after the end");
+    });
+  }
+}
