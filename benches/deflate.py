@@ -159,7 +159,7 @@ def wsframe_sender(messages: list[str], scene: Scene) -> Work:
         for at, message in itertools.islice(turns, count):
             connection = connections[at]
             connection.send(message)
-            connection.sent(len(connection.output()))
+            connection.take(0)
 
     return send
 
@@ -214,8 +214,7 @@ def sent_by_wsframe(messages: list[str], window: str) -> Iterator[bytes]:
     connection = wsframe_server(window)
     for message in messages:
         connection.send(message)
-        frame = connection.output()
-        connection.sent(len(frame))
+        frame = connection.take(0)
         yield frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 

@@ -15,7 +15,7 @@ OURS = "libwsframe"
 COLORS = {  # in light and in dark
     OURS: ("#c2410c", "#fb923c"),
     "libwsframe in place": ("#ea8a5c", "#fdba74"),
-    "libwsframe and tick": ("#9a3412", "#ea580c"),
+    "libwsframe and turn": ("#9a3412", "#ea580c"),
     "naive loop": ("#57606a", "#9ca3af"),
     "tungstenite": ("#1d4ed8", "#60a5fa"),
     "fastwebsockets": ("#7e22ce", "#c084fc"),

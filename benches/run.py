@@ -6,7 +6,8 @@ Runs all benchmarks, prints the tables, and writes them: `make bench`.
 
 The programs that measure print lines of JSON:
 
-    {"section": "unmask", "title": "Unmask in place", "about": "...", "ratios": true}    begins a section
+    {"section": "unmask", "title": "Unmask in place", "about": "...", "ratios": true}    begins a section; with
+        "rows": "contestants" its table has a row for each of them instead of a column
     {"section": "unmask", "case": "16 B", "contestant": "libwsframe", "unit": "ns", "rounds": [3.1, 3.0, ...]}
     {"versions": {"PHP": "8.2.29"}}
 
@@ -25,8 +26,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 import plots
@@ -42,10 +44,11 @@ PROGRAMS = (
     [PYTHON, str(HERE / "bindings.py")],
     ["php", str(HERE / "bindings.php")],
     [PYTHON, str(HERE / "deflate.py")],
+    [PYTHON, str(HERE / "turn.py"), "print"],
     [PYTHON, str(HERE / "cost.py")],
     [PYTHON, str(HERE / "instructions.py"), "print"],
 )
-CRATES = ("tungstenite", "fastwebsockets", "simdutf8", "sha1", "base64", "zlib-rs")
+CRATES = ("tungstenite", "fastwebsockets", "tokio", "mio", "simdutf8", "sha1", "base64", "zlib-rs")
 
 HOW_TO_READ = (
     "×2.0 says: takes twice as long as libwsframe in the first column, measured in the same run, the contestants in"
@@ -71,9 +74,20 @@ def main() -> None:
 
 def measured() -> Results:
     """Runs the programs and puts together what they say."""
+    sections, versions = sections_of(lines())
+    return {
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "versions": {**own_versions(), **versions},
+        "sections": sections,
+    }
+
+
+def sections_of(lines: Iterable[Results]) -> tuple[list[Results], dict[str, str]]:
+    """The sections and the versions that the lines of a program tell."""
     sections: dict[str, Results] = {}
-    versions = own_versions()
-    for line in lines():
+    versions: dict[str, str] = {}
+    for line in lines:
         if "versions" in line:
             versions.update(line["versions"])
         elif "rounds" in line:
@@ -83,12 +97,7 @@ def measured() -> Results:
             sections[line["section"]] = {**line, "cases": {}}
     for section in sections.values():
         section["cases"] = {name: summary(case) for name, case in section["cases"].items()}
-    return {
-        "machine": machine(),
-        "date": datetime.date.today().isoformat(),
-        "versions": versions,
-        "sections": list(sections.values()),
-    }
+    return list(sections.values()), versions
 
 
 def lines() -> list[Results]:
@@ -101,13 +110,12 @@ def lines() -> list[Results]:
 
 
 def summary(case: Results) -> Results:
-    """What is kept of a case: of each contestant the median, the middle half, and the ratio to the first one."""
+    """What is kept of a case: of each contestant the median, and the ratio to the first one."""
     ours = next(iter(case.values()))["rounds"]
     return {
         name: {
             "unit": entry["unit"],
-            "median": median(entry["rounds"]),
-            "middle_half": quantiles(entry["rounds"], method="inclusive")[::2] if entry["rounds"][1:] else None,
+            "median": round(median(entry["rounds"]), 3),
             "ratio": round(median(theirs / our for theirs, our in zip(entry["rounds"], ours)), 3),
         }
         for name, entry in case.items()
@@ -152,6 +160,8 @@ def table_of(section: Results) -> str:
     rows = [["", *contestants]]
     for name, case in cases.items():
         rows.append([name, *(cell(case.get(contestant), section["ratios"]) for contestant in contestants)])
+    if section.get("rows") == "contestants":
+        rows = [list(row) for row in zip(*rows)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in rows]
     rule = "| " + " | ".join("-" * max(width, 3) for width in widths) + " |"

@@ -24,29 +24,34 @@ mod utf8;
 mod wslay;
 mod zlib;
 
+/// What is measured, by the name of its section. Another question is another file like `utf8.rs`, and a line here.
+const SECTIONS: [(&str, fn()); 16] = [
+    ("receive", receive::run),
+    ("unmask", unmask::in_place),
+    ("unmask-copy", unmask::copy),
+    ("utf8", utf8::run),
+    ("header", send::headers),
+    ("frame", send::frames),
+    ("send", send::messages),
+    ("send-one", send::one_message),
+    ("send-client", send::client_messages),
+    ("send-client-one", send::one_client_message),
+    ("accept-key", accept_key::run),
+    ("deflate-send", deflate::send),
+    ("deflate-receive", deflate::receive),
+    ("deflate-levels", deflate::levels),
+    ("deflate-sizes", deflate::sizes),
+    ("after-large", memory::after_large),
+];
+
 fn main() {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        None => measure_all(),
+        None => SECTIONS.iter().for_each(|(_, run)| run()),
         Some("instructions") => instructions::run(),
         Some("chat") => chat::print(args),
         Some("memory") => memory::run(args),
-        Some(other) => panic!("what is {other}? Nothing, or \"instructions\", \"chat\" or \"memory\""),
+        Some("memory-after-large") => memory::run_after_large(args),
+        Some(name) => SECTIONS.iter().find(|(known, _)| *known == name).expect("a section").1(),
     }
-}
-
-/// Another question is another file like `utf8.rs`, and a line here.
-fn measure_all() {
-    receive::run();
-    unmask::in_place();
-    unmask::copy();
-    utf8::run();
-    send::headers();
-    send::frames();
-    send::messages();
-    accept_key::run();
-    deflate::send();
-    deflate::receive();
-    deflate::levels();
-    deflate::sizes();
 }

@@ -5,10 +5,25 @@
 //! prints how many bytes each of so many connections takes after so many messages each way. WINDOW is in bits, `alone`
 //! for no takeover, or `plain` for no compression. CONTESTANT is `libwsframe`, or for zlib-rs called directly its memory
 //! level.
+//!
+//!     wsframe-bench memory-after-large CONNECTIONS CONTESTANT
+//!
+//! prints it for so many connections that each have received a message of 16 MiB, and one byte of another. CONTESTANT is
+//! `libwsframe`, `tungstenite` or `fastwebsockets`.
+
+use std::process::Command;
+use std::rc::Rc;
+
+use fastwebsockets::WebSocket as Fastwebsockets;
+use tungstenite::{WebSocket as Tungstenite, protocol::Role};
 
 use crate::chat;
 use crate::deflate::{compressed, frame};
+use crate::input::{KEY, READ, push_frame};
 use crate::library::{Agreement, Connection, TEXT};
+use crate::measure::Section;
+use crate::receive;
+use crate::stream::{Stream, done};
 use crate::zlib::{Compressor, DEFAULT_LEVEL, Inflater, TAIL, room};
 
 /// libwsframe's default, where the window does not matter.
@@ -33,10 +48,8 @@ pub fn run(args: impl Iterator<Item = String>) {
             grown(count, messages.len(), new, |connection, at| {
                 assert_eq!(connection.receive(&frames[at]).len(), 1, "a message");
                 connection.send(TEXT, &messages[at]);
-                let written = connection.output().len();
-                connection.sent(written);
                 // Between two turns of a loop it gives back what it does not need.
-                connection.tick(1);
+                connection.write_output(|_| ());
             })
         }
         (memory_level, _) => {
@@ -51,6 +64,87 @@ pub fn run(args: impl Iterator<Item = String>) {
         }
     };
     println!("{grown:.0}");
+}
+
+const LARGE: usize = 16 << 20;
+const AFTER_LARGE: [&str; 3] = ["libwsframe", "tungstenite", "fastwebsockets"];
+const CONNECTIONS_AFTER_LARGE: usize = 20;
+
+/// Each contestant in a process of its own, in which nobody has allocated before.
+pub fn after_large() {
+    let section = Section::begin_without_ratios(
+        "memory-after-large",
+        "Memory after a large message",
+        "By how much the resident set of a process grows for each of 20 connections that have received a message of 16 MiB, \
+         in reads of 64 KiB, and one byte of another; all that they share is included. fastwebsockets keeps what it reads \
+         into for the next message.",
+    );
+    for contestant in AFTER_LARGE {
+        let program = std::env::current_exe().expect("this program");
+        let connections = CONNECTIONS_AFTER_LARGE.to_string();
+        let output = Command::new(program).args(["memory-after-large", &connections, contestant]).output();
+        let printed = String::from_utf8(output.expect("it runs").stdout).expect("a number");
+        section.report_bytes("16 MiB", contestant, printed.trim().parse().expect("a number"));
+    }
+}
+
+pub fn run_after_large(args: impl Iterator<Item = String>) {
+    let args: Vec<_> = args.collect();
+    let [connections, contestant] = &args[..] else { panic!("two arguments") };
+    let count = connections.parse::<usize>().expect("a number");
+    let mut frames = Vec::new();
+    push_frame(&mut frames, 0x82, &vec![7; LARGE], KEY);
+    let first = frames.len();
+    push_frame(&mut frames, 0x82, &vec![7; LARGE], KEY);
+    // A header, and a byte.
+    frames.truncate(first + 14 + 1);
+    let received: Rc<[u8]> = frames.into();
+    let stream = || Stream::new(received.clone());
+    let before = resident();
+    let grown = match contestant.as_str() {
+        "libwsframe" => {
+            let connections = each(count, || {
+                let mut connection = Connection::open_server();
+                let mut messages = 0;
+                for read in received.chunks(READ) {
+                    messages += receive::whole(&mut connection, read).messages;
+                    connection.write_output(|_| ());
+                }
+                assert_eq!(messages, 1);
+                connection
+            });
+            grown_for(connections, before)
+        }
+        "tungstenite" => {
+            let connections = each(count, || {
+                let mut socket = Tungstenite::from_raw_socket(stream(), Role::Server, None);
+                socket.get_mut().rewind();
+                assert_eq!(socket.read().expect("a message").len(), LARGE);
+                assert!(socket.read().is_err(), "there is no more");
+                socket
+            });
+            grown_for(connections, before)
+        }
+        "fastwebsockets" => {
+            let connections = each(count, || {
+                let mut socket = Fastwebsockets::after_handshake(stream(), fastwebsockets::Role::Server);
+                assert_eq!(done(socket.read_frame()).expect("a frame").payload.len(), LARGE);
+                socket
+            });
+            grown_for(connections, before)
+        }
+        other => panic!("who is {other}?"),
+    };
+    println!("{grown:.0}");
+}
+
+fn each<T>(count: usize, new: impl Fn() -> T) -> Vec<T> {
+    (0..count).map(|_| new()).collect()
+}
+
+/// What each of the connections takes beyond what there was before them.
+fn grown_for<T>(connections: Vec<T>, before: f64) -> f64 {
+    (resident() - before) / connections.len() as f64
 }
 
 /// What each of `count` connections takes, after an exchange of each of the messages.

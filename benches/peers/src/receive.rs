@@ -6,7 +6,7 @@ use fastwebsockets::{OpCode, WebSocket as Fastwebsockets};
 use tungstenite::{Message, WebSocket as Tungstenite, protocol::Role};
 
 use crate::input::{Batch, Content, READ, Tally, naive_unmask, size_name};
-use crate::library::Connection;
+use crate::library::{Connection, Event};
 use crate::measure::{Case, Section};
 use crate::stream::{Stream, done};
 use crate::wslay;
@@ -19,7 +19,7 @@ pub fn run() {
         "Receive masked messages",
         "Time per message of a batch of masked frames, 64 KiB of them or a single longer one: headers, unmasking, UTF-8 of \
          text, and a look at every message, as a server's side of an open connection; `wsframe_connection_receive`, and \
-         the same in place and with the `tick` of a loop's turn, which gives the memory back. All read into a buffer \
+         the same in place, and with the `wsframe_connection_output` that ends a loop's turn, which gives the memory back. All read into a buffer \
          first, at most 64 KiB at once, as from a socket; this reading is the memcpy, and its time is subtracted from the \
          others. The naive loop reads all at once, takes a new `Vec` for each message and asks `std::str::from_utf8`.",
     );
@@ -41,9 +41,9 @@ fn add_contestants<'a>(case: &mut Case<'a>, batch: &'a Batch) {
     add_reading(case, "libwsframe in place", batch, move |read| in_place(&mut connection, read));
 
     let mut connection = Connection::open_server();
-    add_reading(case, "libwsframe and tick", batch, move |read| {
+    add_reading(case, "libwsframe and turn", batch, move |read| {
         let tally = whole(&mut connection, read);
-        connection.tick(1);
+        assert!(connection.output(0).is_empty());
         tally
     });
 
@@ -53,14 +53,14 @@ fn add_contestants<'a>(case: &mut Case<'a>, batch: &'a Batch) {
         naive(&buffer)
     });
 
-    let mut socket = Tungstenite::from_raw_socket(Stream::new(&batch.bytes), Role::Server, None);
+    let mut socket = Tungstenite::from_raw_socket(Stream::new(batch.bytes.as_slice()), Role::Server, None);
     add(case, "tungstenite", batch, move || tungstenite(&mut socket));
 
-    let mut socket = Fastwebsockets::after_handshake(Stream::new(&batch.bytes), fastwebsockets::Role::Server);
+    let mut socket = Fastwebsockets::after_handshake(Stream::new(batch.bytes.as_slice()), fastwebsockets::Role::Server);
     let messages = batch.tally.messages;
     add(case, "fastwebsockets", batch, move || fastwebsockets(&mut socket, messages));
 
-    let mut server = wslay::Server::new(Stream::new(&batch.bytes));
+    let mut server = wslay::Server::new(Stream::new(batch.bytes.as_slice()));
     add(case, "wslay", batch, move || server.receive());
 
     let mut buffer = [0; READ];
@@ -102,19 +102,31 @@ fn for_each_read(batch: &Batch, buffer: &mut [u8; READ], mut receive: impl FnMut
 }
 
 pub fn whole(connection: &mut Connection, read: &[u8]) -> Tally {
-    let mut tally = Tally::default();
-    for event in connection.receive(read) {
-        tally.messages += 1;
-        tally.bytes += event.length as usize;
-    }
+    let mut tally = tally(connection.receive(read));
+    tally += rest(connection);
     tally
 }
 
 pub fn in_place(connection: &mut Connection, read: &mut [u8]) -> Tally {
+    let mut tally = tally(connection.receive_in_place(read));
+    tally += rest(connection);
+    tally
+}
+
+/// What one call did not deliver.
+fn rest(connection: &mut Connection) -> Tally {
+    let mut rest = Tally::default();
+    while connection.has_more() {
+        rest += tally(connection.receive(&[]));
+    }
+    rest
+}
+
+fn tally(events: &[Event]) -> Tally {
     let mut tally = Tally::default();
-    for event in connection.receive_in_place(read) {
+    for event in events {
         tally.messages += 1;
-        tally.bytes += event.length as usize;
+        tally.bytes += event.len as usize;
     }
     tally
 }

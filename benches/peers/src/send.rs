@@ -1,7 +1,7 @@
-//! Headers and frames built, messages sent: a server's, which are not masked.
+//! Headers and frames built, messages sent: a server's, which are not masked, and a client's.
 
 use std::hint::black_box;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 
 use fastwebsockets::{Frame as FastFrame, Payload, WebSocket as Fastwebsockets};
 use tungstenite::protocol::Role;
@@ -11,7 +11,7 @@ use tungstenite::{Bytes, Message, Utf8Bytes, WebSocket as Tungstenite};
 
 use crate::input::{Batch, Content, size_name};
 use crate::library::{self, Connection, FIN_TEXT, Header, TEXT};
-use crate::measure::Section;
+use crate::measure::{Case, Section};
 use crate::stream::{Stream, done};
 use crate::wslay;
 
@@ -111,55 +111,132 @@ fn naive_build(payload: &[u8], out: &mut Vec<u8>) {
     black_box(out);
 }
 
+/// Who sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Server,
+    Client,
+}
+
 pub fn messages() {
     let section = Section::begin(
         "send",
         "Send messages",
         "Time per message when a server sends about 64 KiB of text messages on an open connection and then writes them to \
-         a stream that takes all at once; `wsframe_connection_send`, `_output` and `_sent`. libwsframe checks that the text \
+         a stream that takes all at once: `wsframe_connection_send`, and `_output` as a loop around a socket calls it, which \
+         tells in the next turn how much was written; and `_output` with `WSFRAME_ALL`, once. libwsframe checks that the text \
          is UTF-8, the crates let Rust's types promise it, and wslay does not look. tungstenite and wslay join the \
          messages, as libwsframe does; fastwebsockets writes each by itself, which costs nothing here but a system call \
          elsewhere.",
     );
+    for_each_length(&section, Sender::Server, |len| (64 << 10) / len);
+}
+
+pub fn one_message() {
+    let section = Section::begin(
+        "send-one",
+        "Send a message and write it",
+        "The same, but each message is written before the next is sent.",
+    );
+    for_each_length(&section, Sender::Server, |_| 1);
+}
+
+pub fn client_messages() {
+    let section = Section::begin(
+        "send-client",
+        "Send a client's messages",
+        "About 64 KiB of text messages as above, but masked, each with a fresh random key.",
+    );
+    for_each_length(&section, Sender::Client, |len| (64 << 10) / len);
+}
+
+pub fn one_client_message() {
+    let section = Section::begin(
+        "send-client-one",
+        "Send a client's message and write it",
+        "The same, but each message is written before the next is sent.",
+    );
+    for_each_length(&section, Sender::Client, |_| 1);
+}
+
+/// Measures sending so many messages and then writing them.
+fn for_each_length(section: &Section, sender: Sender, count: impl Fn(usize) -> usize) {
     for len in LENGTHS {
         let payload = Content::Ascii.payload(len);
-        let text = payload.as_slice();
-        let count = (64 << 10) / len;
-        let mut case = section.case(size_name(len), count);
-
-        let mut connection = Connection::open_server();
-        case.add("libwsframe", move || {
-            for _ in 0..count {
-                connection.send(TEXT, black_box(text));
-            }
-            let written = black_box(connection.output()).len();
-            connection.sent(written);
-        });
-
-        let mut socket = Tungstenite::from_raw_socket(Stream::default(), Role::Server, None);
-        let shared = Utf8Bytes::try_from(payload.clone()).expect("text");
-        case.add("tungstenite", move || {
-            for _ in 0..count {
-                socket.write(Message::Text(black_box(&shared).clone())).expect("a stream that takes all");
-            }
-            socket.flush().expect("a stream that takes all");
-        });
-
-        let mut socket = Fastwebsockets::after_handshake(Stream::default(), fastwebsockets::Role::Server);
-        case.add("fastwebsockets", move || {
-            for _ in 0..count {
-                let frame = FastFrame::text(Payload::Borrowed(black_box(text)));
-                done(socket.write_frame(frame)).expect("a stream that takes all");
-            }
-        });
-
-        let mut server = wslay::Server::new(Stream::default());
-        case.add("wslay", move || {
-            for _ in 0..count {
-                server.queue(1, black_box(text));
-            }
-            black_box(server.flush());
-        });
+        let mut case = section.case(size_name(len), count(len));
+        add_libwsframe(&mut case, sender, &payload, count(len));
+        add_tungstenite(&mut case, sender, &payload, count(len));
+        add_fastwebsockets(&mut case, sender, &payload, count(len));
+        if sender == Sender::Server {
+            add_wslay(&mut case, &payload, count(len));
+        }
         case.run();
     }
+}
+
+fn add_libwsframe<'a>(case: &mut Case<'a>, sender: Sender, text: &'a [u8], count: usize) {
+    let new = || match sender {
+        Sender::Server => Connection::open_server(),
+        Sender::Client => Connection::open_client(),
+    };
+    let send = move |connection: &mut Connection| {
+        for _ in 0..count {
+            connection.send(TEXT, black_box(text));
+        }
+    };
+    let mut connection = new();
+    let mut stream = Stream::default();
+    case.add("libwsframe", move || {
+        send(&mut connection);
+        connection.write_output(|output| write(&mut stream, output));
+    });
+    let mut connection = new();
+    let mut stream = Stream::default();
+    case.add("libwsframe, WSFRAME_ALL", move || {
+        send(&mut connection);
+        write(&mut stream, connection.take_output());
+    });
+}
+
+fn write(stream: &mut Stream, output: &[u8]) {
+    stream.write_all(output).expect("a stream that takes all");
+}
+
+fn add_tungstenite(case: &mut Case<'_>, sender: Sender, text: &[u8], count: usize) {
+    let role = match sender {
+        Sender::Server => Role::Server,
+        Sender::Client => Role::Client,
+    };
+    let mut socket = Tungstenite::from_raw_socket(Stream::default(), role, None);
+    let shared = Utf8Bytes::try_from(text.to_vec()).expect("text");
+    case.add("tungstenite", move || {
+        for _ in 0..count {
+            socket.write(Message::Text(black_box(&shared).clone())).expect("a stream that takes all");
+        }
+        socket.flush().expect("a stream that takes all");
+    });
+}
+
+fn add_fastwebsockets<'a>(case: &mut Case<'a>, sender: Sender, text: &'a [u8], count: usize) {
+    let role = match sender {
+        Sender::Server => fastwebsockets::Role::Server,
+        Sender::Client => fastwebsockets::Role::Client,
+    };
+    let mut socket = Fastwebsockets::after_handshake(Stream::default(), role);
+    case.add("fastwebsockets", move || {
+        for _ in 0..count {
+            let frame = FastFrame::text(Payload::Borrowed(black_box(text)));
+            done(socket.write_frame(frame)).expect("a stream that takes all");
+        }
+    });
+}
+
+fn add_wslay<'a>(case: &mut Case<'a>, text: &'a [u8], count: usize) {
+    let mut server = wslay::Server::new(Stream::default());
+    case.add("wslay", move || {
+        for _ in 0..count {
+            server.queue(1, black_box(text));
+        }
+        black_box(server.flush());
+    });
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,14 +13,15 @@ use crate::input::READ;
 /// Reading takes what was received, until there is nothing more for now; writing counts and forgets.
 #[derive(Default)]
 pub struct Stream {
-    received: Vec<u8>,
+    received: Rc<[u8]>,
     at: usize,
     pub written: usize,
 }
 
 impl Stream {
-    pub fn new(received: &[u8]) -> Self {
-        Self { received: received.to_vec(), at: received.len(), written: 0 }
+    pub fn new(received: impl Into<Rc<[u8]>>) -> Self {
+        let received = received.into();
+        Self { at: received.len(), received, written: 0 }
     }
 
     /// Makes it all readable again.

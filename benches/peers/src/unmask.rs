@@ -60,7 +60,7 @@ pub fn copy() {
     let section = Section::begin(
         "unmask-copy",
         "Unmask into another place",
-        "`wsframe_unmask_copy`. The crates have no such function: they, and the naive loop, copy first and then unmask.",
+        "`wsframe_unmask` from one place to another. The crates have no such function: they, and the naive loop, copy first and then unmask.",
     );
     for_each_case(&section, |case, data| {
         add_copy(case, "libwsframe", data, library::unmask_copy);
