@@ -3,9 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use wsframe::connection::{Connection, Event, EventFlag, EventKind};
+use wsframe::connection::{Compress, Config, Connection, Event, EventFlag, EventKind, Message, Role, State, Without};
 use wsframe::error::Error;
-use wsframe::frame::Header;
+use wsframe::frame::{Header, Opcode};
 use wsframe::handshake::HeadReader;
 use wsframe::mask::unmask;
 
@@ -131,6 +131,132 @@ pub fn values<'a>(fields: &[(String, &'a [u8])], name: &str) -> Vec<&'a [u8]> {
     fields.iter().filter(|(found, _)| found == name).map(|(_, value)| *value).collect()
 }
 
+/// What one call delivers at most: events, and bytes beyond the longest message.
+const BATCH_EVENTS: usize = 4094;
+const BATCH_LEN: u64 = 1 << 20;
+
+/// Receives, with as many calls as that takes, and takes down what happened. `longest` is the longest message, or head.
+pub fn receive(
+    connection: &mut Connection,
+    input: &mut [u8],
+    in_place: bool,
+    longest: u64,
+    heard: &mut Heard,
+    meter: &mut Meter,
+) {
+    let is_over = matches!(connection.state(), State::Closed | State::Failed);
+    if in_place {
+        meter.measure(|| connection.receive_in_place(input)).unwrap();
+    } else {
+        meter.measure(|| connection.receive(input)).unwrap();
+    }
+    assert!(!is_over || connection.events().is_empty(), "what comes after the end is ignored");
+    hear_all(connection, input, longest, heard, meter);
+}
+
+/// Takes down what a call has left, and what it has not delivered yet.
+pub fn hear_all(connection: &mut Connection, input: &[u8], longest: u64, heard: &mut Heard, meter: &mut Meter) {
+    loop {
+        assert!(connection.events().len() <= BATCH_EVENTS, "{} events", connection.events().len());
+        assert!(connection.data().len() as u64 <= longest + BATCH_LEN, "{} bytes", connection.data().len());
+        heard.note(connection, input);
+        if !connection.has_more() {
+            return;
+        }
+        assert!(!connection.events().is_empty(), "there is more of nothing");
+        meter.measure(|| connection.receive(&[])).unwrap();
+    }
+}
+
+/// Ends a turn in which `sent` bytes of the output were written, and takes them down. Returns the time to wait.
+pub fn turn(connection: &mut Connection, sent: usize, now_ms: u64, written: &mut Vec<u8>, meter: &mut Meter) -> u32 {
+    let waits: Vec<u8> = connection.parts().flatten().copied().collect();
+    assert_eq!(waits.len(), connection.waiting());
+    assert_eq!(connection.output(waits.len() + 1, now_ms), Err(Error::SentTooMuch));
+    written.extend(&waits[..sent]);
+    let wait_ms = meter.measure(|| connection.output(sent, now_ms).unwrap().wait_ms);
+    let left: Vec<u8> = connection.parts().flatten().copied().collect();
+    assert!(left.starts_with(&waits[sent..]) || wait_ms == 0, "what was not written waits still");
+    assert!(connection.events().is_empty());
+    assert!(wait_ms > 0 || left.is_empty(), "TCP is not to be closed while {} bytes wait", left.len());
+    let first = meter.measure(|| connection.output(0, now_ms)).unwrap();
+    assert!(left.starts_with(first.bytes) && first.bytes.is_empty() == left.is_empty());
+    assert_eq!(first.wait_ms, wait_ms, "at the same time");
+    wait_ms
+}
+
+/// Has all the output written, and takes it down. Returns the time to wait.
+pub fn write_all(connection: &mut Connection, now_ms: u64, written: &mut Vec<u8>, meter: &mut Meter) -> u32 {
+    loop {
+        let wait_ms = turn(connection, connection.waiting(), now_ms, written, meter);
+        if connection.waiting() == 0 {
+            return wait_ms;
+        }
+    }
+}
+
+/// The same for a host whose writes take all that they are given.
+pub fn take_all(connection: &mut Connection, now_ms: u64, written: &mut Vec<u8>, meter: &mut Meter) -> u32 {
+    loop {
+        let (lending, wait_ms, is_more) = meter.measure(|| connection.take_output(now_ms)).unwrap();
+        if lending.len > 0 {
+            // SAFETY: so many bytes are lent until the next call.
+            written.extend(unsafe { std::slice::from_raw_parts(lending.data, lending.len) });
+        }
+        assert_eq!(is_more, connection.waiting() > 0);
+        assert!(wait_ms > 0 || !is_more, "TCP is not to be closed while {} bytes wait", connection.waiting());
+        if !is_more {
+            return wait_ms;
+        }
+    }
+}
+
+/// Ends TCP: there is one last event, the connection holds nothing beyond what was agreed on, and nothing can be done any
+/// more. Another connection has to live in this thread, or what all of them share is given back as well.
+pub fn end(mut connection: Connection, role: Role) {
+    let (state, error) = (connection.state(), connection.error());
+    connection.gone().unwrap();
+    let [event] = connection.events() else { panic!("one event: {:?}", connection.events()) };
+    assert!(event.is(EventKind::Gone) && event.len == 0 && event.flags == 0, "{event:?}");
+    assert_eq!(event.error, error.map_or(0, |error| error.code() as i32));
+    assert!(event.close_code == 1006 || state == State::Closed && event.close_code >= 1000, "{event:?} {state:?}");
+    assert!(!connection.has_more() && connection.waiting() == 0);
+    check_over(&mut connection, role);
+    connection.gone().unwrap();
+    assert!(connection.events().is_empty(), "it is said once");
+    let output = connection.output(0, 0).unwrap();
+    assert_eq!((output.bytes, output.wait_ms), (&[][..], 0));
+    let before = HELD.get();
+    drop(connection);
+    let held = before.wrapping_sub(HELD.get());
+    assert!(held <= AGREED, "it held {held} bytes");
+}
+
+/// The name of a subprotocol, and where it is.
+const AGREED: usize = 64;
+
+/// Calls on a connection that is over, whoever ended it, do nothing, and are no errors.
+pub fn check_over(connection: &mut Connection, role: Role) {
+    let before = (connection.state(), connection.error(), connection.waiting());
+    for opcode in [Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong] {
+        assert_eq!(connection.send(opcode, b"late"), Ok(0), "{opcode:?}");
+    }
+    assert_eq!(connection.send_as(Opcode::Text, b"late", Compress::Never, true), Ok(0));
+    assert_eq!(connection.send_many(Opcode::Text, [&b"late"[..]].into_iter(), Compress::IfShorter), Ok(0));
+    let message = Message::new(Opcode::Text, b"late", Compress::IfShorter, &Config::default()).unwrap();
+    assert_eq!(connection.send_message(&message), Ok(0));
+    assert_eq!(connection.close(1000, b"late"), Ok(0));
+    assert_eq!(connection.respond(404, b"late"), Ok(0));
+    assert_eq!(connection.add_field(b"too", b"late"), Ok(()));
+    let requested = if role == Role::Client { Ok(0) } else { Err(Error::NotAClient) };
+    assert_eq!(connection.request(b"example.com", b"/"), requested);
+    connection.accept(None, Without::Nothing).unwrap();
+    assert!(connection.events().is_empty());
+    connection.receive(b"\x81\x00").unwrap();
+    assert!(connection.events().is_empty() && !connection.has_more());
+    assert_eq!(before, (connection.state(), connection.error(), connection.waiting()));
+}
+
 /// What has happened on a connection, however it was cut into calls: pieces of a message are put together.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Heard {
@@ -139,22 +265,26 @@ pub struct Heard {
     pub unfinished: Vec<u8>,
     /// What it is.
     pub unfinished_kind: u8,
+    /// Whether text need not be UTF-8.
+    pub skips_utf8: bool,
 }
 
 impl Heard {
     /// Takes down the events of one call, of which those in place are in `input`.
-    pub fn note(&mut self, connection: &Connection, input: &[u8], text_is_checked: bool) {
+    fn note(&mut self, connection: &Connection, input: &[u8]) {
         for event in connection.events() {
             let in_place = event.flags & EventFlag::InPlace as u8 != 0;
             let from = if in_place { input } else { connection.data() };
-            assert!(event.offset + event.length <= from.len() as u64, "{event:?} of {} bytes", from.len());
-            self.note_event(*event, event.data(from), text_is_checked);
+            assert!(event.offset + event.len <= from.len() as u64, "{event:?} of {} bytes", from.len());
+            self.note_event(*event, event.data(from));
         }
     }
 
-    fn note_event(&mut self, event: Event, data: &[u8], text_is_checked: bool) {
-        let ended = self.events.last().is_some_and(|event| event.0 >= EventKind::Close as u8);
-        assert!(!ended, "{event:?} after the end");
+    fn note_event(&mut self, event: Event, data: &[u8]) {
+        let last = self.events.last().map(|event| event.0);
+        let is_over =
+            [EventKind::Close, EventKind::Error, EventKind::Gone].iter().any(|&kind| last == Some(kind as u8));
+        assert!(!is_over, "{event:?} after the end");
         assert_eq!(event.connection, 0);
         let (first, last) = (event.flags & EventFlag::First as u8 != 0, event.flags & EventFlag::Last as u8 != 0);
         let is_text = event.is(EventKind::Text);
@@ -165,7 +295,7 @@ impl Heard {
         }
         assert_eq!(first, self.unfinished_kind == 0, "FIRST on the first piece and no other: {event:?}");
         assert!(first || self.unfinished_kind == event.kind);
-        assert!(!is_text || !text_is_checked || std::str::from_utf8(data).is_ok(), "text is UTF-8: {data:x?}");
+        assert!(!is_text || self.skips_utf8 || std::str::from_utf8(data).is_ok(), "text is UTF-8: {data:x?}");
         self.unfinished.extend(data);
         self.unfinished_kind = event.kind;
         if last {

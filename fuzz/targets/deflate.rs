@@ -9,10 +9,10 @@ mod inflate;
 use arbitrary::Arbitrary;
 use inflate::Inflater;
 use libfuzzer_sys::fuzz_target;
-use wsframe::connection::{Compress, Config, ConfigFlag, Connection, EventKind, Message, Role, Settings, State};
+use wsframe::connection::{Compress, Config, ConfigFlag, Connection, EventKind, Message, Role, Settings};
 use wsframe::error::Error;
 use wsframe::frame::Opcode;
-use wsframe_fuzz::{Counting, Cuts, Heard, Meter};
+use wsframe_fuzz::{Counting, Cuts, Heard, Meter, end, receive, turn, write_all};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -44,7 +44,7 @@ enum Act {
     SendMessage,
     /// In pieces of so many bytes, times three so that some of them are worth it.
     Pieces(u8),
-    /// More than there is room for; then the receiver gets what is there.
+    /// The receiver gets what is there.
     Deliver,
 }
 
@@ -74,11 +74,11 @@ impl Talk<'_> {
 }
 
 fuzz_target!(|talk: Talk| {
-    receive(&talk);
-    send(&talk);
+    inflate(&talk);
+    compress(&talk);
 });
 
-fn receive(talk: &Talk) {
+fn inflate(talk: &Talk) {
     let max_message_len = u64::from(talk.max_message_len);
     let flags = if talk.pieces { ConfigFlag::Pieces as u32 } else { 0 };
     let settings = Settings { max_message_len, max_fragments: 50, ..talk.settings() };
@@ -112,7 +112,7 @@ fn receive(talk: &Talk) {
                 let is_too_long = expected.as_ref().is_some_and(|message| message.len() as u64 > max_message_len);
                 match end {
                     Some(Error::InvalidDeflate) => assert!(expected.is_none()),
-                    Some(Error::MessageTooBig) => assert!(is_too_long || expected.is_none()),
+                    Some(Error::InflatedTooBig) => assert!(is_too_long || expected.is_none()),
                     Some(Error::TooManyFragments) => assert!(payload.len() > 50),
                     Some(Error::TooMuchForNothing) => assert!(payload.len() > 60_000),
                     other => panic!("{other:?}"),
@@ -127,26 +127,29 @@ fn receive(talk: &Talk) {
 
 fn hear(talk: &Talk, settings: Settings, stream: &[u8], is_cut: bool) -> (Heard, Option<Error>) {
     let mut meter = Meter::default();
+    // What is shared by a thread lives as long as one of its connections.
+    let other = talk.end(false, settings);
     let mut connection = talk.end(false, settings);
-    let (mut heard, mut cuts) = (Heard::default(), Cuts::new(talk.seed));
+    let (mut heard, mut cuts, mut output) = (Heard::default(), Cuts::new(talk.seed), Vec::new());
     let mut rest = stream.to_vec();
-    while !rest.is_empty() && connection.state() != State::Failed {
+    while !rest.is_empty() {
         let len = if is_cut { cuts.next_len(rest.len()) } else { rest.len() };
         let mut piece: Vec<u8> = rest.drain(..len).collect();
-        if talk.in_place {
-            meter.measure(|| connection.receive_in_place(&mut piece)).unwrap();
-        } else {
-            meter.measure(|| connection.receive(&piece)).unwrap();
-        }
-        heard.note(&connection, &piece, true);
+        let longest = settings.max_message_len;
+        receive(&mut connection, &mut piece, talk.in_place, longest, &mut heard, &mut meter);
         if is_cut && len % 3 == 0 {
-            meter.measure(|| connection.release());
+            let sent = cuts.next_len(connection.waiting());
+            turn(&mut connection, sent, 0, &mut output, &mut meter);
         }
     }
+    write_all(&mut connection, 0, &mut output, &mut meter);
+    let error = connection.error();
+    end(connection, if talk.is_client { Role::Server } else { Role::Client });
+    drop(other);
     let messages = talk.payloads.len() * usize::from(talk.max_message_len);
     let limit = FACTOR * stream.len() + 4 * messages + CONSTANT;
     assert!(meter.peak <= limit, "{} bytes of memory for {} of input", meter.peak, stream.len());
-    (heard, connection.error())
+    (heard, error)
 }
 
 /// A frame for the peer of the end that sends, with the longest length.
@@ -162,8 +165,8 @@ fn frame(is_masked: bool, first: u8, payload: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn send(talk: &Talk) {
-    let settings = Settings { max_output_len: 20_000, deflate_min_len: 3, ..talk.settings() };
+fn compress(talk: &Talk) {
+    let settings = Settings { high_water_len: 5000, deflate_min_len: 3, ..talk.settings() };
     let mut sender = talk.end(true, settings);
     let mut receiver = talk.end(false, talk.settings());
     let (mut heard, mut cuts) = (Heard::default(), Cuts::new(talk.seed));
@@ -171,8 +174,8 @@ fn send(talk: &Talk) {
     for (data, act) in &talk.messages {
         let sent = match *act {
             Act::Send => sender.send(Opcode::Binary, data),
-            Act::SendCompressed => sender.send_compressed(Opcode::Binary, data, Compress::Always),
-            Act::SendPlain => sender.send_compressed(Opcode::Binary, data, Compress::Never),
+            Act::SendCompressed => sender.send_as(Opcode::Binary, data, Compress::Always, false),
+            Act::SendPlain => sender.send_as(Opcode::Binary, data, Compress::Never, false),
             Act::SendMessage => {
                 let bits = talk.window_bits(9);
                 let settings = Settings { server_max_window_bits: bits, client_max_window_bits: bits, ..settings };
@@ -180,28 +183,33 @@ fn send(talk: &Talk) {
                 sender.send_message(&Message::new(Opcode::Binary, data, Compress::Always, &config).unwrap())
             }
             Act::Pieces(len) => {
-                for piece in data.chunks(usize::from(len).max(1) * 3) {
-                    while sender.send_piece(Opcode::Binary, piece, false) == Err(Error::OutputFull) {
+                let pieces = data.chunks(usize::from(len).max(1) * 3).map(|piece| (piece, true));
+                for (piece, more) in pieces.chain([(&[][..], false)]) {
+                    while sender.send_as(Opcode::Binary, piece, Compress::IfShorter, more) == Err(Error::OutputFull) {
                         carry(&mut sender, &mut receiver, &mut cuts, &mut heard);
                     }
                 }
-                while sender.send_piece(Opcode::Binary, b"", true) == Err(Error::OutputFull) {
-                    carry(&mut sender, &mut receiver, &mut cuts, &mut heard);
-                }
-                Ok(())
+                Ok(1)
             }
             Act::Deliver => {
-                let full = sender.send_compressed(Opcode::Binary, &noise(data, 30_000), Compress::Always);
+                // With much before it.
+                let noise = noise(data, 30_000);
+                if sender.send_as(Opcode::Binary, &noise, Compress::Always, false).is_ok() {
+                    expected.push(noise);
+                }
+                let full = sender.send_as(Opcode::Binary, data, Compress::Always, false);
                 assert_eq!(full, Err(Error::OutputFull));
                 full
             }
         };
         match sent {
-            Ok(()) => expected.push(data.to_vec()),
+            Ok(waiting) => {
+                assert!(waiting > 0);
+                expected.push(data.to_vec());
+            }
             Err(error) => {
                 assert_eq!(error, Error::OutputFull);
                 carry(&mut sender, &mut receiver, &mut cuts, &mut heard);
-                sender.release();
             }
         }
     }
@@ -223,11 +231,13 @@ fn noise(start: &[u8], len: usize) -> Vec<u8> {
 }
 
 fn carry(from: &mut Connection, to: &mut Connection, cuts: &mut Cuts, heard: &mut Heard) {
-    while !from.output().is_empty() {
-        let len = cuts.next_len(from.output().len());
-        let part = from.output()[..len].to_vec();
-        from.sent(len).unwrap();
-        to.receive(&part).unwrap();
-        heard.note(to, &part, true);
+    let mut meter = Meter::default();
+    while from.waiting() > 0 {
+        let len = cuts.next_len(from.waiting());
+        // A long output also in long parts, or it takes too long.
+        let len = if from.waiting() > 2000 { len.max(from.waiting() / 3) } else { len };
+        let mut part = Vec::new();
+        turn(from, len, 0, &mut part, &mut meter);
+        receive(to, &mut part, false, 16 << 20, heard, &mut meter);
     }
 }

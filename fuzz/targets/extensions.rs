@@ -58,10 +58,11 @@ fn judge_answer(field: &[u8], wanted: Parameters, answered: Result<Option<(Param
         client_max_window_bits: 15,
     };
     assert_eq!(check_response([answer.as_bytes()].into_iter(), Some(all)), Ok(Some(agreed)), "{answer}");
-    // What this library offers to get that, it is answered.
-    let offered = offer(agreed);
-    let again = accept_offer([offered.as_bytes()].into_iter(), all).unwrap();
-    assert_eq!(again.map(|(agreed, _)| agreed), Some(agreed), "{offered}");
+    // What this library offers to get that, it is answered, and agrees to.
+    let offered = offer(agreed).unwrap();
+    let (_, answer) =
+        accept_offer([offered.as_bytes()].into_iter(), all).unwrap().expect("an offer that can be accepted");
+    assert_eq!(check_response([answer.as_bytes()].into_iter(), Some(agreed)), Ok(Some(agreed)), "{offered}: {answer}");
 }
 
 /// As a response: what a client agrees to is within what it offered.

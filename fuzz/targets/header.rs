@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wsframe::error::Error;
-use wsframe::frame::{Header, MAX_HEADER_LEN, Opcode, build, size};
+use wsframe::frame::{Header, MAX_HEADER_LEN, Opcode, build};
 
 /// RFC 6455 section 5.2, field by field. `None` if bytes are missing.
 fn naive(bytes: &[u8]) -> Result<Option<(Header, usize)>, Error> {
@@ -68,9 +68,12 @@ fuzz_target!(|bytes: &[u8]| {
     // The whole frame, if the payload is there.
     let payload_len = usize::try_from(header.payload_len).unwrap();
     let Some(payload) = bytes[len..].get(..payload_len) else { return };
-    let mut frame = vec![0; size(header.payload_len).unwrap()];
+    let unmasked = Header { mask_key: None, ..header };
+    let mut frame = vec![0; unmasked.encoded_len() + payload_len];
     assert_eq!(build(bytes[0], payload, &mut frame), Ok(frame.len()));
     assert!(frame.ends_with(payload));
-    let unmasked = Header { mask_key: None, ..header };
+    let room = frame.len() - 1;
+    assert_eq!(build(bytes[0], payload, &mut frame[..room]), Err(Error::OutputTooSmall));
+    assert_eq!(build(bytes[0], payload, &mut frame), Ok(frame.len()));
     assert_eq!(Header::parse(&frame), Ok(Some((unmasked, frame.len() - payload.len()))));
 });

@@ -55,12 +55,15 @@ fn write(input: &[u8]) {
     }
     let status = 200 + status.iter().fold(0_u16, |sum, &byte| (sum * 8 + u16::from(byte)) % 400);
     let mut out = Vec::new();
-    write_response(status, &extra, body, &mut out);
+    write_response(status, &extra, body, false, &mut out).unwrap();
     // These have no content.
-    let body = if matches!(status, 204 | 304) { &[] } else { body };
+    let body = if matches!(status, 204 | 205 | 304) { &[] } else { body };
     assert_eq!(head_end(&out, 1), Ok(Some(out.len() - body.len())));
     let response = Response::parse(&out[..out.len() - body.len()], 2 + added).expect("what is written can be read");
     assert_eq!(response.status, status);
+    let mut for_head = Vec::new();
+    write_response(status, &extra, body, true, &mut for_head).unwrap();
+    assert_eq!(for_head, out[..out.len() - body.len()]);
     let length = body.len().to_string();
     assert_eq!(response.fields.all("content-length").next(), (status != 204).then_some(length.as_bytes()));
 
@@ -74,7 +77,7 @@ fn write(input: &[u8]) {
 
     for error in [Error::MethodNotGet, Error::UnsupportedVersion, Error::HeadTooLarge, Error::InvalidKey] {
         let mut out = Vec::new();
-        write_refusal(error, &extra, &mut out);
+        write_refusal(error, &extra, &mut out).unwrap();
         let end = head_end(&out, 1).unwrap().unwrap();
         let response = Response::parse(&out[..end], 8 + added).expect("what is written can be read");
         assert_eq!(response.status, error.http_status());
