@@ -78,6 +78,7 @@ SERVERS = {
     "wsframe PHP": Server(TURN / "wsframe_echo.php", LIBRARY),
     "wsframe Python": Server(TURN / "wsframe_echo.py", LIBRARY),
     "example C": Server(EXAMPLES / "c/echo.c", LIBRARY),
+    "hub C": Server(EXAMPLES / "c/hub.c", LIBRARY),
     "example PHP": Server(EXAMPLES / "php/server.php", LIBRARY, PORTS, line=2),
     "example Python": Server(EXAMPLES / "python/server.py", LIBRARY, PORTS, line=2),
     "plain PHP": Server(TURN / "plain.php"),

@@ -2,11 +2,26 @@
  * GENERATED from src/ffi by `make header`: do not edit.
  */
 /*
- * libwsframe speaks WebSocket (RFC 6455, compressed or not: RFC 7692) for programs in any language that can call C. It does
- * no I/O: bytes that were read go in, bytes to be written come out.
+ * libwsframe speaks WebSocket (RFC 6455, compressed or not: RFC 7692) for programs in any language that can call C. A hub is a
+ * server with its sockets, for many clients. All else does no I/O: bytes that were read go in, bytes to be written come out.
  *
- * The connection does all of the protocol. A turn of a server's loop, when something was read from a client's socket, or the
- * socket takes more, or the time is over that the last turn has returned:
+ * The whole of a server that sends each message back, on a hub; see wsframe_hub_new() and those that follow:
+ *
+ *     void serve(const char *address, size_t address_len) {
+ *         wsframe_hub *hub = NULL;
+ *         wsframe_batch batch;
+ *         if (wsframe_hub_new(NULL, &hub) < 0 || wsframe_hub_listen(hub, address, address_len, 0, NULL) < 0)
+ *             puts(wsframe_why());
+ *         else
+ *             while (wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) >= 0)
+ *                 for (const wsframe_event *event = batch.events; event < batch.events + batch.count; event++)
+ *                     if (event->kind == WSFRAME_EVENT_TEXT || event->kind == WSFRAME_EVENT_BINARY)
+ *                         wsframe_hub_send(hub, event->connection, event->kind, (const char *)batch.data + event->offset, event->len);
+ *         wsframe_hub_free(hub);
+ *     }
+ *
+ * For those who have a loop: the connection does all of the protocol. A turn of a server's loop, when something was read from a
+ * client's socket, or the socket takes more, or the time is over that the last turn has returned:
  *
  *     uint32_t turn(wsframe_connection *c, int socket, const void *in, size_t in_len, uint64_t now_ms) {
  *         wsframe_batch batch;
@@ -68,17 +83,18 @@
  *    What a connection lent may be given back to it: data of events to its sending functions, a field to
  *    wsframe_connection_accept() and _add_field(); its output to none. Strings that are returned are static: never free them.
  * 5. Handles are opaque. Records are fixed in every version: wsframe_header has 16 bytes, wsframe_event 32, wsframe_batch 40
- *    and wsframe_output 24 where a pointer has eight; a wsframe_config begins with its size and may grow.
+ *    and wsframe_output 24 where a pointer has eight; a wsframe_config and a wsframe_hub_config begin with their size and may
+ *    grow.
  * 6. Enums only name constants. Parameters and fields are plain integers.
  * 7. Nothing unwinds or aborts across this border. The frame functions cannot panic, but for two that call code of which
- *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of connections, messages and
- *    extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection is then dead: every call but
- *    wsframe_connection_free() returns WSFRAME_ERROR_STATE. The process and its other connections live on. Where memory ends
+ *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of connections, hubs, messages
+ *    and extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection or hub is then dead: every call
+ *    but _free() returns WSFRAME_ERROR_STATE. The process and its other handles live on. Where memory ends
  *    a call returns WSFRAME_ERROR_MEMORY, or a peer is closed with 1011. Out of reach is only what the C library takes for a
  *    thread that uses libwsframe for the first time, a few hundred bytes.
  * 8. The frame functions have no state and may be called from any thread at any time. A connection may be used from one
  *    thread at a time; different connections never meet. A wsframe_message does not change, and any number of threads may
- *    use it at a time.
+ *    use it at a time. A hub belongs to the thread of its first poll; only wsframe_hub_wake() may be called from others.
  */
 
 #ifndef WSFRAME_H
@@ -423,9 +439,13 @@ typedef enum wsframe_accept_flag {
  */
 typedef enum wsframe_batch_flag {
     /**
-     * There is more than one call delivers: call again, also without new bytes.
+     * There is more than one call delivers: call again, also without new bytes. Never set by a hub.
      */
     WSFRAME_BATCH_MORE = 1,
+    /**
+     * wsframe_hub_stop() was called, and no connection is left: there will be no more events.
+     */
+    WSFRAME_BATCH_STOPPED = 2,
 } wsframe_batch_flag;
 
 /**
@@ -439,12 +459,37 @@ typedef enum wsframe_output_flag {
 } wsframe_output_flag;
 
 /**
- * One WebSocket connection, of a server or a client, without I/O. The page above shows its loop.
+ * A bit of the flags of wsframe_hub_listen().
+ */
+typedef enum wsframe_listen_flag {
+    /**
+     * Other sockets may listen at the same port with this flag, in other processes, too: the system lets each have a part of
+     * the clients (SO_REUSEPORT). Means nothing to a Unix socket.
+     */
+    WSFRAME_LISTEN_REUSE_PORT = 1,
+} wsframe_listen_flag;
+
+/**
+ * One WebSocket connection, of a server or a client, without I/O. The page above shows its loop. A hub has its own, and lends
+ * them by wsframe_hub_connection().
  *
  * A connection may be used from one thread at a time and from any thread; different connections never meet. A call
  * while another is running on the same connection returns WSFRAME_ERROR_STATE and does nothing.
  */
 typedef struct wsframe_connection wsframe_connection;
+
+/**
+ * Many WebSocket connections of a server, and the loop that serves them: sockets, timers, topics. The page above shows how it
+ * is used.
+ *
+ * A hub belongs to the thread of its first wsframe_hub_poll(), and to the process that made it: in another thread, and after a
+ * fork, its functions return WSFRAME_ERROR_STATE, but for wsframe_hub_wake(), which may be called from any thread, and
+ * wsframe_hub_free(). Hubs do not know of each other: make one for each thread that is to serve.
+ *
+ * A connection has an id: a number, never 0, that no other connection of the hub has had or will have. What is done with an
+ * id whose connection is gone does nothing and returns 0.
+ */
+typedef struct wsframe_hub wsframe_hub;
 
 /**
  * A message that is checked and compressed once, and sent on many connections.
@@ -610,7 +655,9 @@ typedef struct wsframe_deflate {
  */
 typedef struct wsframe_event {
     /**
-     * Reserved: 0.
+     * On which connection of a hub: its id. 0 for a connection of your own. It is in the record, and not in a list beside it,
+     * so that whoever goes through a batch has all of an event in one place; the record would not be shorter without it by
+     * more than the eight bytes that it takes.
      */
     uint64_t connection;
     /**
@@ -661,7 +708,7 @@ typedef struct wsframe_batch {
      */
     size_t data_len;
     /**
-     * 0 or WSFRAME_BATCH_MORE.
+     * 0, WSFRAME_BATCH_MORE or WSFRAME_BATCH_STOPPED.
      */
     uint32_t flags;
     /**
@@ -760,6 +807,66 @@ typedef struct wsframe_header {
     uint8_t mask_key[4];
 } wsframe_header;
 
+/**
+ * What an application can choose for a hub. All zeroes are the defaults.
+ */
+typedef struct wsframe_hub_config {
+    /**
+     * sizeof(wsframe_hub_config).
+     */
+    uint32_t struct_size;
+    /**
+     * How many clients are let in at a time; others wait until one leaves. 0 for as many as the system has descriptors for.
+     */
+    uint32_t max_connections;
+} wsframe_hub_config;
+
+/**
+ * What a hub has done so far. 80 bytes.
+ */
+typedef struct wsframe_stats {
+    /**
+     * How many connections there are now, those included whose opening handshake is not done or that are just ending.
+     */
+    uint64_t connections;
+    /**
+     * How many clients were let in.
+     */
+    uint64_t accepted;
+    /**
+     * How many clients were turned away because there was no memory for them.
+     */
+    uint64_t refused;
+    /**
+     * How often nobody was let in for a second, or until somebody left, because the system had no descriptor or memory left.
+     */
+    uint64_t accept_pauses;
+    /**
+     * How many messages have come, each piece counted with WSFRAME_CONFIG_PIECES.
+     */
+    uint64_t messages_received;
+    /**
+     * How many messages were sent by functions of the hub, each piece counted, and each receiver.
+     */
+    uint64_t messages_sent;
+    /**
+     * How many bytes have come from the sockets.
+     */
+    uint64_t bytes_received;
+    /**
+     * How many bytes went to the sockets.
+     */
+    uint64_t bytes_sent;
+    /**
+     * How many messages were not sent because more waited than high_water_len.
+     */
+    uint64_t dropped;
+    /**
+     * How often reading from a peer paused because it did not take what it was sent.
+     */
+    uint64_t read_pauses;
+} wsframe_stats;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -785,9 +892,10 @@ ptrdiff_t wsframe_connection_new(uint32_t role,
                                  struct wsframe_connection **connection);
 
 /**
- * Frees a connection and all that it lent. NULL does nothing. No call may be running on it.
+ * Frees a connection and all that it lent. NULL does nothing, and neither does a connection that a hub has lent. No call may
+ * be running on it.
  *
- * connection is NULL or came from wsframe_connection_new() and was not freed.
+ * connection is NULL, or came from wsframe_connection_new() and was not freed, or is lent by a hub.
  */
 void wsframe_connection_free(struct wsframe_connection *connection);
 
@@ -974,7 +1082,7 @@ ptrdiff_t wsframe_connection_field_at(const struct wsframe_connection *connectio
  * Returns how many bytes are to be written now.
  *
  * Errors: WSFRAME_ERROR_ARGUMENT if less than sent waits, or a pointer is NULL; WSFRAME_ERROR_STATE if the connection is
- * dead or another call is running on it; with WSFRAME_ALL WSFRAME_ERROR_MEMORY.
+ * dead, another call is running on it, or it is a hub's; with WSFRAME_ALL WSFRAME_ERROR_MEMORY.
  *
  * connection is a live handle, output points to a record that can be written.
  */
@@ -990,7 +1098,7 @@ ptrdiff_t wsframe_connection_output(struct wsframe_connection *connection,
  * Returns how many records were written, 0 if nothing waits. There may be more output than count parts.
  *
  * Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, or parts is and count is not 0; WSFRAME_ERROR_STATE if the connection is
- * dead or another call is running on it.
+ * dead, another call is running on it, or it is a hub's.
  *
  * connection is a live handle, parts points to count records that can be written.
  */
@@ -1025,7 +1133,7 @@ ptrdiff_t wsframe_connection_waiting(const struct wsframe_connection *connection
  * valid before it. What comes after it or after WSFRAME_EVENT_CLOSE is ignored.
  *
  * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL, WSFRAME_ERROR_STATE if the connection is dead or another call is
- * running on it, WSFRAME_ERROR_MEMORY: nothing was received then.
+ * running on it or it is a hub's, WSFRAME_ERROR_MEMORY: nothing was received then.
  *
  * connection is a live handle, in points to in_len readable bytes, batch to a record that can be written.
  */
@@ -1305,6 +1413,269 @@ ptrdiff_t wsframe_extensions_answer(const void *in,
                                     const struct wsframe_config *config,
                                     void *out,
                                     size_t out_cap);
+
+/**
+ * Makes a hub and writes its handle to *hub. config may be NULL for the defaults. It has half a megabyte of memory for what is
+ * received on all its connections, and a connection that nothing is happening on takes some 256 bytes beside.
+ *
+ * The handle lives until wsframe_hub_free().
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL or the config's struct_size is wrong; WSFRAME_ERROR_IO if the system has no
+ * descriptor for it; WSFRAME_ERROR_MEMORY.
+ *
+ * config is NULL or points to a config, hub to a pointer that can be written.
+ */
+ptrdiff_t wsframe_hub_new(const struct wsframe_hub_config *config,
+                          struct wsframe_hub **hub);
+
+/**
+ * Frees a hub, all that it lent, and its connections, without a word to their peers: see wsframe_hub_stop(). NULL does nothing.
+ * No call may be running on it. In a process that was forked from the hub's it closes the descriptors that this process has,
+ * and disturbs nobody.
+ *
+ * hub is NULL or came from wsframe_hub_new() and was not freed.
+ */
+void wsframe_hub_free(struct wsframe_hub *hub);
+
+/**
+ * Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or "unix:/run/chat.socket". Names
+ * are not looked up. Port 0 lets the system choose. The file of a Unix socket that a server has left over is replaced, one at
+ * which somebody listens is not; it stays when the hub ends.
+ *
+ * The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or
+ * WSFRAME_LISTEN_REUSE_PORT. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
+ *
+ * Returns the port, 0 for a Unix socket.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if the address is none, flags has an unknown bit, or the config is wrong, of which wsframe_why()
+ * says how; WSFRAME_ERROR_IO if the system refuses, of which errno says why, for instance EADDRINUSE; WSFRAME_ERROR_STATE if the
+ * hub was stopped, or is not of this thread or process; WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, address has its length, config is NULL or points to a config.
+ */
+ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
+                             const void *address,
+                             size_t address_len,
+                             uint32_t flags,
+                             const struct wsframe_config *config);
+
+/**
+ * Waits until something has happened on a connection, and writes it to *batch; for timeout_ms milliseconds at most, 0 for not
+ * at all, WSFRAME_NEVER for as long as it takes. Before that it writes what was sent since the last call.
+ *
+ * Each event has the id of its connection. Their offsets count from batch->data, also with what was received in place: there is
+ * no WSFRAME_DATA_IN_PLACE. The events of one connection have the order in which things happened. After the last one,
+ * WSFRAME_EVENT_GONE, its id stands for nobody; each connection that there was an event of has exactly one. Of a client that
+ * leaves before its request is complete there is none.
+ *
+ * Pings are answered, clients are let in or refused, and who had his time is given up, as with a connection of your own; see
+ * wsframe_config. A peer that does not take what it is sent is not read from while more than half of high_water_len waits: so
+ * there is always room for an answer to each message. One call reads no more than 128 KiB from each connection, so that a peer
+ * that sends much does not keep the others waiting, and returns about half a megabyte or 4,096 events; call again for the
+ * rest. A long message that came in parts is a batch alone, with its data where they were put together.
+ *
+ * The call also returns when a signal has come and when wsframe_hub_wake() was called. *batch is always written. Events and data
+ * live until the next poll or free.
+ *
+ * Returns the number of events, which may be 0. batch->flags has WSFRAME_BATCH_STOPPED when the hub was stopped and the last
+ * connection is gone.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead, another call is running on it, or it
+ * is not of this thread or process; WSFRAME_ERROR_IO if the system does not let it wait.
+ *
+ * hub is a live handle, batch points to a record that can be written.
+ */
+ptrdiff_t wsframe_hub_poll(struct wsframe_hub *hub,
+                           uint32_t timeout_ms,
+                           struct wsframe_batch *batch);
+
+/**
+ * Lends the connection with this id until the next poll: writes its handle to *connection. What can be done with a connection
+ * can be done with it: wsframe_connection_accept(), _respond(), _add_field(), _target(), _field(), _field_at(), _subprotocol(),
+ * _deflate(), _error(), _state(), _waiting(), _send() with pieces and all, _send_many(), _send_message() and _close(). What the
+ * hub does itself it does not let others do: wsframe_connection_receive(), _receive_in_place(), _output(), _parts() and _gone()
+ * return WSFRAME_ERROR_STATE, and wsframe_connection_free() does nothing.
+ *
+ * The events of wsframe_connection_accept() are not among those of a poll. If it says that there is more
+ * (WSFRAME_BATCH_MORE), that comes with the next one.
+ *
+ * Returns 1, or 0 if the connection is gone: *connection is not written then.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead, another call is running on it, or it
+ * is not of this thread or process; WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, connection points to a pointer that can be written.
+ */
+ptrdiff_t wsframe_hub_connection(struct wsframe_hub *hub,
+                                 uint64_t id,
+                                 struct wsframe_connection **connection);
+
+/**
+ * Sends a message on the connection with this id, as wsframe_connection_send() does: opcode is that of an event, or a piece, or
+ * says whether to compress. It is written with the next poll, together with what else is sent until then; of 16 KiB or more
+ * as much as possible at once, from where it is.
+ *
+ * Returns how many bytes of output it takes to send it and what waits already, at least 2. Returns 0 if the connection is over
+ * or gone.
+ *
+ * Errors: as wsframe_connection_send(); WSFRAME_ERROR_STATE also if the hub is not of this thread or process.
+ *
+ * hub is a live handle, in points to in_len readable bytes, which may be data of an event.
+ */
+ptrdiff_t wsframe_hub_send(struct wsframe_hub *hub,
+                           uint64_t id,
+                           uint32_t opcode,
+                           const void *in,
+                           size_t in_len);
+
+/**
+ * Sends count messages, each as wsframe_hub_send() does, with one call: the answers to a whole batch. They stand one behind the
+ * other at in; lens are their lengths, and ids say on which connections, which may be there more than once. opcode is without
+ * WSFRAME_OPCODE_MORE.
+ *
+ * What is for a connection that is over or gone, or has more than high_water_len waiting, is left out.
+ *
+ * Returns how many messages are done with, those that were left out included. That is less than count if the next one cannot be
+ * sent, for instance because it is not UTF-8; a call that begins with it returns the error.
+ *
+ * Errors: as wsframe_hub_send(), for the first of them. WSFRAME_ERROR_ARGUMENT if a pointer is NULL.
+ *
+ * hub is a live handle, ids and lens point to count numbers, in to as many readable bytes as the lengths sum up to.
+ */
+ptrdiff_t wsframe_hub_send_many(struct wsframe_hub *hub,
+                                const uint64_t *ids,
+                                uint32_t opcode,
+                                const void *in,
+                                const size_t *lens,
+                                size_t count);
+
+/**
+ * Lets the connection with this id have what is published on a topic, until it ends. A topic has a name of at least one byte,
+ * and comes and goes with those who have subscribed to it. A second time does nothing.
+ *
+ * Returns 1, or 0 if the connection is gone.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if the name is empty or a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead, another call is
+ * running on it, or it is not of this thread or process; WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, topic has its length.
+ */
+ptrdiff_t wsframe_hub_subscribe(struct wsframe_hub *hub,
+                                uint64_t id,
+                                const void *topic,
+                                size_t topic_len);
+
+/**
+ * The opposite of wsframe_hub_subscribe(), also for who has not subscribed.
+ *
+ * Returns and errors as wsframe_hub_subscribe().
+ *
+ * hub is a live handle, topic has its length.
+ */
+ptrdiff_t wsframe_hub_unsubscribe(struct wsframe_hub *hub,
+                                  uint64_t id,
+                                  const void *topic,
+                                  size_t topic_len);
+
+/**
+ * Returns how many connections have subscribed to a topic; if topic_len is 0, how many connections the hub has.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ *
+ * hub is a live handle, topic has its length.
+ */
+ptrdiff_t wsframe_hub_subscribers(const struct wsframe_hub *hub,
+                                  const void *topic,
+                                  size_t topic_len);
+
+/**
+ * Sends a text or binary message on all connections that have subscribed to a topic, or on all that are open if topic_len is 0;
+ * but not on the one with the id except, which may be 0. The message is checked once, and compressed once for all with whom
+ * that was agreed on; what is long is not copied for each. All get what is published on a topic in the same order.
+ *
+ * opcode is WSFRAME_OPCODE_TEXT or _BINARY, alone or with _PLAIN or _COMPRESSED. Who has more than high_water_len waiting does
+ * not get the message, and is counted in wsframe_stats.dropped.
+ *
+ * Returns on how many connections it is sent.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT for another opcode, text that is not UTF-8, or a NULL pointer; WSFRAME_ERROR_STATE as
+ * wsframe_hub_subscribe(); WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, topic has its length, in points to in_len readable bytes, which may be data of an event.
+ */
+ptrdiff_t wsframe_hub_publish(struct wsframe_hub *hub,
+                              const void *topic,
+                              size_t topic_len,
+                              uint64_t except,
+                              uint32_t opcode,
+                              const void *in,
+                              size_t in_len);
+
+/**
+ * Reads no more from the connection with this id if is_paused is not 0, and reads on if it is 0. What was read already is still
+ * delivered. The peer is not given up meanwhile for a ping that it does not answer, and that it is gone shows later.
+ *
+ * Returns 1, or 0 if the connection is gone.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_pause(struct wsframe_hub *hub,
+                            uint64_t id,
+                            uint32_t is_paused);
+
+/**
+ * Returns a descriptor that can be read from when wsframe_hub_poll() with timeout_ms 0 has something to do, what was sent and
+ * what is due included: for a program that has a loop already. Wait for it there, and then poll. Do not read from it or close
+ * it; it lives as long as the hub. A poll takes a little longer from the first call of this function on.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_IO if the system has no descriptor for it, or no timer that is one:
+ * it has to be Linux; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_fd(struct wsframe_hub *hub);
+
+/**
+ * Makes wsframe_hub_poll() return that is waiting, or else the next one. This function may be called from any thread, at any time
+ * while the hub lives: it is how other threads say that they have left something to be sent.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE after a fork; WSFRAME_ERROR_IO if the system refuses.
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_wake(const struct wsframe_hub *hub);
+
+/**
+ * Ends a hub in good order: lets nobody in any more, closes all connections with 1001, and answers requests that wait with 503.
+ * Go on to poll until the batch has WSFRAME_BATCH_STOPPED: each connection that is known has its WSFRAME_EVENT_GONE before.
+ * Connections that have not ended in grace_ms milliseconds are given up. A second call only sets a new time.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub,
+                           uint32_t grace_ms);
+
+/**
+ * Writes to *stats what the hub has done so far. It costs next to nothing.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead or another call is running on it.
+ *
+ * hub is a live handle, stats points to a record that can be written.
+ */
+ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub,
+                            struct wsframe_stats *stats);
 
 /**
  * Unmasks, or masks, which is the same act, the len bytes at in and writes them to out (RFC 6455 section 5.3). out may be

@@ -38,6 +38,7 @@ mod clock;
 mod config;
 mod deflate;
 mod event;
+mod hosted;
 mod large;
 mod mask_keys;
 mod message;
@@ -55,12 +56,14 @@ use crate::error::Error;
 use crate::frame::{FIN, Opcode};
 use crate::handshake;
 use crate::memory::{Boxed, copied_text};
+use crate::shared::Shared;
 use buffers::Slot;
 use clock::{Clock, Due};
 pub use config::{Config, ConfigFlag, NEVER, Settings};
 use deflate::Contexts;
 pub use event::{Event, EventFlag, EventKind};
 pub use message::Message;
+pub(crate) use message::check_message;
 use opening::Opening;
 pub use opening::Without;
 pub use output::Lending;
@@ -101,7 +104,8 @@ pub enum State {
 /// One connection. See the module.
 #[derive(Debug)]
 pub struct Connection {
-    settings: Settings,
+    /// Those of the config, which the connections of a thread share.
+    settings: Shared<Settings>,
     role: Role,
     state: State,
     clock: Clock,
@@ -160,7 +164,7 @@ impl Connection {
     /// That the config is wrong, and how; [`Error::OutOfMemory`].
     pub fn new(role: Role, config: &Config) -> Result<Self, Error> {
         config.check()?;
-        let settings = config.settings.for_role(role);
+        let settings = config::shared(config.settings.for_role(role))?;
         let mut connection = Self {
             settings,
             role,
@@ -178,7 +182,7 @@ impl Connection {
             opening: None,
             buffers: None,
         };
-        if settings.has(ConfigFlag::StartOpen) {
+        if connection.settings.has(ConfigFlag::StartOpen) {
             connection.start_open(config)?;
         } else {
             connection.opening = Some(Boxed::new(Opening::new(config)?)?);
@@ -452,6 +456,7 @@ impl Drop for Connection {
         buffers::discard(&mut self.buffers);
         if large::count_freed() {
             buffers::clear_pool();
+            config::forget_shared();
             output::forget_taken();
             crate::deflate::clear_pools();
         }

@@ -113,6 +113,7 @@ macro_rules! failures {
         /// Why a call failed, to the exact cause.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
+        #[allow(rustdoc::broken_intra_doc_links, reason = "[::] is no link")]
         pub enum Error {
             $(#[doc = $sentence] $cause,)*
         }
@@ -173,6 +174,9 @@ failures! {
     ConfigHeadFields        Argument  "max_head_fields of the config is above 1000"
     ConfigDeflateLevel      Argument  "deflate_level of the config is not from 1 to 9"
     ConfigWindowBits        Argument  "server_max_window_bits and client_max_window_bits of the config are from 9 to 15"
+    HubConfigSize           Argument  "struct_size of the hub's config is not sizeof(wsframe_hub_config), or fields are set that this version does not know"
+    InvalidAddress          Argument  "the address to listen at is none: it is 127.0.0.1:8080, [::]:8080 or unix:/path, and names are not looked up"
+    EmptyTopic              Argument  "the name of a topic has at least one byte"
     ConfigExtensions        Argument  "the extensions of the config do not fit the rest of it"
     NotOpenYet              State     "the connection is not open yet: its opening handshake is not done"
     NothingAsked            State     "no request waits for an answer"
@@ -181,14 +185,21 @@ failures! {
     RequestedBefore         State     "the request was sent before"
     TooLateForField         State     "the request or the response was written before; a field can be added no more"
     AsksConfig              State     "a config with WSFRAME_CONFIG_ASK leaves the answer to the application, which is asked on a connection only"
-    DeadHandle              State     "a defect was caught on this connection before, and it takes no more calls"
-    ConcurrentCall          State     "another call on the same connection is still running"
+    DeadHandle              State     "a defect was caught on this handle before, and it takes no more calls"
+    ConcurrentCall          State     "another call on the same handle is still running"
+    HubForked               State     "the hub belongs to the process that made it, and this one was forked from it: make the hub after the fork"
+    HubOfOtherThread        State     "the hub belongs to the thread of its first poll, and this is another one"
+    HubStopped              State     "the hub was stopped, and listens no more"
+    BelongsToHub            State     "the connection belongs to a hub, which receives, writes and frees it"
     MessageNotFinished      State     "a message that is sent in pieces has not been finished, and this is no piece of it"
     OutputTooSmall          Space     "the output buffer is too small"
     OutputFull              Space     "more output waits than high_water_len of the config; send again when the peer has taken some"
     OutOfMemory             Memory    "memory could not be allocated"
     Panicked                Internal  "a defect in libwsframe was caught; please report it"
     CompressionFailed       Internal  "zlib refused to compress, which it has no reason to; please report it"
+    HubFailed               Io        "the operating system refused what a hub needs: a descriptor to wait with; see errno"
+    PollFailed              Io        "the operating system refused to wait; see errno"
+    ListenFailed            Io        "the operating system refused to listen at that address; see errno"
     NoRandomness            Io        "the operating system gave no random bytes"
 
     // The peer was wrong, before the connection was open.

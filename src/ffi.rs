@@ -11,6 +11,8 @@ mod connection;
 mod error;
 mod frame;
 mod handshake;
+#[cfg(unix)]
+mod hub;
 mod mask;
 mod message;
 mod records;
@@ -28,10 +30,17 @@ pub use connection::{
 pub use error::{wsframe_close_code, wsframe_strerror, wsframe_version, wsframe_why};
 pub use frame::{wsframe_frame_build, wsframe_frames_build, wsframe_header_build, wsframe_header_parse};
 pub use handshake::{wsframe_accept_key, wsframe_extensions_answer, wsframe_handshake_answer};
+#[cfg(unix)]
+pub use hub::{
+    wsframe_hub, wsframe_hub_connection, wsframe_hub_fd, wsframe_hub_free, wsframe_hub_listen, wsframe_hub_new,
+    wsframe_hub_pause, wsframe_hub_poll, wsframe_hub_publish, wsframe_hub_send, wsframe_hub_send_many,
+    wsframe_hub_stats, wsframe_hub_stop, wsframe_hub_subscribe, wsframe_hub_subscribers, wsframe_hub_unsubscribe,
+    wsframe_hub_wake,
+};
 pub use mask::wsframe_unmask;
 pub use message::{wsframe_message, wsframe_message_free, wsframe_message_new};
 pub use records::{
-    AcceptFlag, AnyOpcode, BatchFlag, HeaderFlag, OutputFlag, wsframe_batch, wsframe_config, wsframe_deflate,
-    wsframe_field, wsframe_header, wsframe_output, wsframe_part,
+    AcceptFlag, AnyOpcode, BatchFlag, HeaderFlag, ListenFlag, OutputFlag, wsframe_batch, wsframe_config,
+    wsframe_deflate, wsframe_field, wsframe_header, wsframe_hub_config, wsframe_output, wsframe_part, wsframe_stats,
 };
 pub use utf8::wsframe_utf8_check;

@@ -7,6 +7,10 @@
 #[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The number of the last process that had one, which a forked one inherits.
+#[cfg(target_os = "linux")]
+static LAST: AtomicU64 = AtomicU64::new(0);
+
 /// The number of this process: never 0, and not that of any process that it was forked from.
 #[cfg(target_os = "linux")]
 #[inline]
@@ -23,10 +27,13 @@ pub(crate) fn process_number(before: u64) -> u64 {
 #[cfg(target_os = "linux")]
 #[cold]
 fn begin(number: &AtomicU64, before: u64) -> u64 {
-    let next = before.wrapping_add(1).max(1);
+    let next = before.max(LAST.load(Ordering::Relaxed)).wrapping_add(1).max(1);
     // Of several threads of a new process one is the first.
     match number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => next,
+        Ok(_) => {
+            LAST.store(next, Ordering::Relaxed);
+            next
+        }
         Err(number) => number,
     }
 }

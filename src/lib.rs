@@ -1,12 +1,13 @@
 //! libwsframe: WebSocket ([RFC 6455]) for every language that can call C.
 //!
 //! This crate is built as a C shared library with a generated header, `include/wsframe.h`, and bindings for PHP and
-//! Python. Rust programs can use the same modules directly. None of them does I/O: bytes that were read go in, bytes to
-//! be written come out.
+//! Python. Rust programs can use the same modules directly. None of them does I/O but the hub: bytes that were read go in,
+//! bytes to be written come out.
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | [`connection`] | all of the protocol for one peer, server or client: begin here |
+//! | [`hub`] | many connections and the loop that serves them, sockets included |
 //! | [`handshake`] | the opening handshake: accept key, request and response |
 //! | [`frame`] | frame header and whole frame, to and from bytes |
 //! | [`deflate`] | permessage-deflate: what was agreed on |
@@ -50,6 +51,8 @@ pub mod ffi;
 mod fork;
 pub mod frame;
 pub mod handshake;
+#[cfg(unix)]
+pub mod hub;
 pub mod mask;
 mod memory;
 mod pool;

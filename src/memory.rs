@@ -123,6 +123,18 @@ pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
     Ok(filled)
 }
 
+/// So many values, each made anew.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub(crate) fn filled_with<T>(make: impl FnMut() -> T, len: usize) -> Result<Vec<T>, Error> {
+    let mut filled = Vec::new();
+    filled.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
+    filled.resize_with(len, make);
+    Ok(filled)
+}
+
 /// The values of an iterator, of which each may have failed.
 ///
 /// # Errors

@@ -60,7 +60,7 @@ macro_rules! programs {
     };
 }
 
-programs! { connection.c cplusplus.cpp deflate.c errors.c frame.c handshake.c header.c mask.c threads.c utf8.c }
+programs! { connection.c cplusplus.cpp deflate.c errors.c frame.c handshake.c header.c hub.c mask.c threads.c utf8.c }
 
 fn with_the_shared_library(source: &str) {
     let program = compile(source, "shared", &[], &shared_library());
@@ -179,10 +179,13 @@ fn every_function_is_called_from_threads() {
 #[test]
 fn every_mistake_of_the_caller_is_made() {
     /// Causes that need what that program does not have, and where they are provoked.
-    const ELSEWHERE: [&str; 3] = [
-        "LengthsDiffer",  // no C function takes two lengths that have to be equal
-        "DeadHandle",     // tests/c/panic
-        "ConcurrentCall", // tests/c/threads.c
+    const ELSEWHERE: [&str; 6] = [
+        "LengthsDiffer",    // no C function takes two lengths that have to be equal
+        "DeadHandle",       // tests/c/panic
+        "ConcurrentCall",   // tests/c/threads.c
+        "HubForked",        // tests/c/hub.c
+        "HubOfOtherThread", // tests/c/hub.c
+        "BelongsToHub",     // tests/c/hub.c
     ];
     let printed = output(&mut Command::new(compile("tests/c/errors.c", "causes", &[], &shared_library())));
     let mut causes = 0;

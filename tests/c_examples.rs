@@ -1,5 +1,5 @@
-//! `examples/c`: the server among clients of all kinds, more than it has descriptors for, those that do not read, and its own
-//! end; and the client.
+//! `examples/c`: the servers among clients of all kinds, more than they have descriptors for, those that do not read, and their
+//! own end; and the client.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -43,9 +43,13 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: &str) -> Self {
-        let mut process =
-            Command::new(compiled("echo", name)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    /// One of the examples that are a server.
+    fn start(example: &str, name: &str) -> Self {
+        let mut process = Command::new(compiled(example, &format!("{name}-{example}")))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().trim_start_matches("ws://").trim_end_matches('/').to_owned();
@@ -111,6 +115,31 @@ impl Drop for Server {
     }
 }
 
+/// The same test for each of the servers.
+macro_rules! for_both {
+    ($($test:ident)*) => {
+        mod echo {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Server::start("echo", stringify!($test)));
+            })*
+        }
+
+        mod hub {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Server::start("hub", stringify!($test)));
+            })*
+        }
+    };
+}
+
+for_both! {
+    without_descriptors_it_rests_until_a_client_leaves
+    who_does_not_read_is_not_read_from
+    sigterm_closes_its_connections_and_ends_it
+}
+
 fn assert_echoes(client: &mut TcpStream) {
     client.write_all(MASKED_HELLO).unwrap();
     let mut echo = [0; 7];
@@ -118,9 +147,7 @@ fn assert_echoes(client: &mut TcpStream) {
     assert_eq!(&echo, b"\x81\x05Hello");
 }
 
-#[test]
-fn without_descriptors_it_rests_until_a_client_leaves() {
-    let mut server = Server::start("descriptors");
+fn without_descriptors_it_rests_until_a_client_leaves(mut server: Server) {
     server.limit_descriptors(8);
     let mut inside: Vec<TcpStream> = (0..8).map(|_| server.open()).collect();
     let mut waiting: Vec<TcpStream> = (0..10).map(|_| server.connect()).collect();
@@ -146,9 +173,7 @@ fn without_descriptors_it_rests_until_a_client_leaves() {
 }
 
 /// What a client does not read costs the server no more than what was read from it once.
-#[test]
-fn who_does_not_read_is_not_read_from() {
-    let server = Server::start("backpressure");
+fn who_does_not_read_is_not_read_from(server: Server) {
     let mut client = server.open();
     client.set_nonblocking(true).unwrap();
     // 64 KiB of binary message, masked with zeroes.
@@ -183,9 +208,7 @@ fn who_does_not_read_is_not_read_from() {
     }
 }
 
-#[test]
-fn sigterm_closes_its_connections_and_ends_it() {
-    let mut server = Server::start("sigterm");
+fn sigterm_closes_its_connections_and_ends_it(mut server: Server) {
     let mut clients: Vec<TcpStream> = (0..3).map(|_| server.open()).collect();
     server.terminate();
     for client in &mut clients {
@@ -209,7 +232,7 @@ fn client(test: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
 
 #[test]
 fn the_client_prints_what_comes_back() {
-    let server = Server::start("client-server");
+    let server = Server::start("echo", "client-server");
     let long = "what is compressed ".repeat(1000);
     for option in [&[][..], &["--no-context-takeover"]] {
         let address = format!("ws://{}/a@b?c=d", server.address);

@@ -13,7 +13,7 @@ use common::{release_library, root, run, scratch};
 const PAGE: &str = include_str!("../src/ffi/conventions.txt");
 const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wsign-conversion", "-Werror", "-Iinclude"];
 
-/// The indented lines of the page, which are two functions.
+/// The indented lines of the page, which are functions.
 fn functions() -> String {
     let code: Vec<&str> = PAGE.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     let before = |at: usize| PAGE.lines().nth(at).unwrap_or_default();
@@ -45,8 +45,9 @@ fn the_loops_run_with_peers_of_all_kinds() {
 #[test]
 fn the_loops_compile_as_they_would_stand_in_a_program() {
     let folder = scratch("sample-alone");
-    let includes = "#include <stdint.h>\n#include <sys/socket.h>\n#include <sys/types.h>\n#include <wsframe.h>\n";
-    let declarations = "uint32_t turn(wsframe_connection *, int, const void *, size_t, uint64_t);\n\
+    let includes = "#include <stdint.h>\n#include <stdio.h>\n#include <sys/socket.h>\n#include <sys/types.h>\n#include <wsframe.h>\n";
+    let declarations = "void serve(const char *, size_t);\n\
+                        uint32_t turn(wsframe_connection *, int, const void *, size_t, uint64_t);\n\
                         ptrdiff_t answer(unsigned char *, size_t, void *, size_t, uint16_t *);\n";
     for (name, compiler, standard) in
         [("c", "cc", "-std=c99"), ("cpp", "c++", "-std=c++11"), ("cpp", "c++", "-std=c++20")]

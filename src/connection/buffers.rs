@@ -151,6 +151,13 @@ impl Buffers {
         self.events.last_mut()
     }
 
+    /// Writes whose they are into the events.
+    pub(super) fn mark_events(&mut self, connection: u64) {
+        for event in &mut self.events {
+            event.connection = connection;
+        }
+    }
+
     /// Whether this call has delivered what one call may.
     #[inline]
     pub(super) fn is_full(&self) -> bool {

@@ -2,10 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::RefCell;
+
 use super::{Compress, Role};
 use crate::deflate::{MAX_WINDOW_BITS, MIN_COMPRESSION_WINDOW_BITS, Parameters};
 use crate::error::Error;
 use crate::handshake::{self, is_field_name};
+use crate::shared::Shared;
+
+thread_local! {
+    /// Those of the thread's connection that was made last: most have the same.
+    static LAST: RefCell<Option<Shared<Settings>>> = const { RefCell::new(None) };
+}
 
 /// What an application can choose; the default is strict, and right for most. What each field means says
 /// [`crate::ffi::wsframe_config`], which has the same.
@@ -26,7 +34,7 @@ pub struct Config {
 }
 
 /// The part of a [`Config`] that an open connection keeps. See [`crate::ffi::wsframe_config`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The longest message, in bytes.
     pub max_message_len: u64,
@@ -172,6 +180,31 @@ impl Config {
             () => Ok(()),
         }
     }
+}
+
+/// What the connections of a thread that have these settings share.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub(super) fn shared(settings: Settings) -> Result<Shared<Settings>, Error> {
+    let known = LAST.try_with(|last| last.try_borrow().ok()?.clone()).ok().flatten();
+    if let Some(known) = known.filter(|known| **known == settings) {
+        return Ok(known);
+    }
+    let new = Shared::new(settings)?;
+    remember(Some(new.clone()));
+    Ok(new)
+}
+
+/// Forgets what no connection of the thread shares any more.
+pub(super) fn forget_shared() {
+    remember(None);
+}
+
+fn remember(settings: Option<Shared<Settings>>) {
+    // There is no place while the thread ends.
+    let _ = LAST.try_with(|last| last.try_borrow_mut().map(|mut last| *last = settings));
 }
 
 /// Whether a browser may send this as an Origin (RFC 6454 section 6.2): else nobody would ever get in.

@@ -55,7 +55,9 @@ pub enum EventFlag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Reserved: 0.
+    /// On which connection of a hub: its id. 0 for a connection of your own. It is in the record, and not in a list beside it,
+    /// so that whoever goes through a batch has all of an event in one place; the record would not be shorter without it by
+    /// more than the eight bytes that it takes.
     pub connection: u64,
     /// Where the data begin, counted from the batch's data.
     pub offset: u64,

@@ -94,6 +94,15 @@ impl Connection {
     }
 }
 
+/// Checks a message that is to be sent on many connections.
+///
+/// # Errors
+///
+/// [`Error::SendNotData`] or [`Error::SendInvalidUtf8`].
+pub(crate) fn check_message(opcode: Opcode, payload: &[u8]) -> Result<(), Error> {
+    check(opcode, payload, false)
+}
+
 /// Checks what is to be sent as a whole message.
 pub(super) fn check(opcode: Opcode, payload: &[u8], skip_utf8: bool) -> Result<(), Error> {
     match opcode {

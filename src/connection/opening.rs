@@ -116,10 +116,7 @@ impl Connection {
         self.check_asked()?;
         self.begin_receiving(0)?;
         let opening = self.opening.take().ok_or(Error::NothingAsked)?;
-        if without == Without::Deflate {
-            self.settings.flags &= !(ConfigFlag::Deflate as u32);
-        }
-        if let Err(error) = self.accept_head(&opening, subprotocol) {
+        if let Err(error) = self.accept_head(&opening, subprotocol, without) {
             self.opening = Some(opening);
             return Err(error);
         }
@@ -260,7 +257,7 @@ impl Connection {
             return Ok(());
         }
         self.put_head_event(EventKind::Open, &opening.head, &[])?;
-        let accepted = self.accept_request(&request, key, opening, None);
+        let accepted = self.accept_request(&request, key, opening, None, Without::Nothing);
         if accepted.is_err() {
             // It is not open.
             buffers::of(&mut self.buffers)?.drop_delivered();
@@ -269,14 +266,14 @@ impl Connection {
     }
 
     /// Accepts the request whose head is kept.
-    fn accept_head(&mut self, opening: &Opening, subprotocol: Option<&str>) -> Result<(), Error> {
+    fn accept_head(&mut self, opening: &Opening, subprotocol: Option<&str>, without: Without) -> Result<(), Error> {
         let request = Request::parse(&opening.head, self.max_fields())?;
         // A plain HTTP request has no key, and cannot be accepted.
         let key = match request.check(&opening.origins) {
             Err(error) if error != Error::OutOfMemory => return Err(Error::NothingAsked),
             key => key?,
         };
-        self.accept_request(&request, key, opening, subprotocol)
+        self.accept_request(&request, key, opening, subprotocol, without)
     }
 
     /// Puts the response into the output, and the connection is open.
@@ -286,13 +283,17 @@ impl Connection {
         key: &[u8],
         opening: &Opening,
         subprotocol: Option<&str>,
+        without: Without,
     ) -> Result<(), Error> {
         let subprotocol = match subprotocol {
             Some(name) if !request.offers_subprotocol(name) => return Err(Error::InvalidSubprotocol),
             Some(name) => Some(name),
             None => request.choose_subprotocol(&opening.subprotocols),
         };
-        let (deflate, extensions) = self.negotiate(request)?.unzip();
+        let (deflate, extensions) = match without {
+            Without::Nothing => self.negotiate(request)?.unzip(),
+            Without::Deflate => (None, None),
+        };
         self.agree(subprotocol.map(copied_text).transpose()?, None)?;
         let out = buffers::of(&mut self.buffers)?.output.bytes();
         write_acceptance(key, subprotocol, extensions.as_deref(), &opening.extra, out)?;

@@ -836,3 +836,14 @@ fn a_client_waits_for_the_final_response() {
     }
     assert_eq!(client.error(), Some(Error::HeadTooLarge), "they are limited in sum");
 }
+
+/// The settings are kept once for all connections of a thread that have them, also where others come between.
+#[test]
+fn connections_share_their_settings() {
+    let config = Config { settings: Settings { max_fragments: 7, ..Settings::default() }, ..Config::default() };
+    let first = Connection::new(Role::Server, &config).unwrap();
+    let second = Connection::new(Role::Server, &config).unwrap();
+    let other = Connection::new(Role::Client, &Config::default()).unwrap();
+    assert!(std::ptr::eq(&*first.settings, &*second.settings));
+    assert_eq!((first.settings.max_fragments, other.settings.max_fragments), (7, 65_536));
+}

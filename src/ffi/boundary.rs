@@ -125,6 +125,21 @@ pub(super) unsafe fn places<'a, T: Copy>(records: *mut T, count: size_t) -> Resu
     })
 }
 
+/// Borrows the `count` numbers at `numbers`.
+///
+/// # Safety
+///
+/// `numbers` is NULL or points to `count` of them, and nothing writes to them for as long as `'a`.
+#[inline]
+pub(super) unsafe fn numbers<'a, T: Copy>(numbers: *const T, count: size_t) -> Result<&'a [T], Error> {
+    let size = count.checked_mul(size_of::<T>()).ok_or(Error::LengthOutOfRange)?;
+    Ok(match checked(numbers.cast_mut().cast(), size)? {
+        // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
+        Some(numbers) => unsafe { slice::from_raw_parts(numbers.cast().as_ptr(), count) },
+        None => &[],
+    })
+}
+
 /// Borrows the `count` lengths at `lens`, and returns their sum.
 ///
 /// # Safety
@@ -132,12 +147,8 @@ pub(super) unsafe fn places<'a, T: Copy>(records: *mut T, count: size_t) -> Resu
 /// `lens` is NULL or points to `count` numbers, and nothing writes to them for as long as `'a`.
 #[inline]
 pub(super) unsafe fn lengths<'a>(lens: *const size_t, count: size_t) -> Result<(&'a [size_t], size_t), Error> {
-    let size = count.checked_mul(size_of::<size_t>()).ok_or(Error::LengthOutOfRange)?;
-    let lens = match checked(lens.cast_mut().cast(), size)? {
-        // SAFETY: not NULL, no longer than an object can be, and the caller promises the rest.
-        Some(lens) => unsafe { slice::from_raw_parts(lens.cast().as_ptr(), count) },
-        None => &[],
-    };
+    // SAFETY: as the caller promises.
+    let lens = unsafe { numbers(lens, count) }?;
     let sum = lens.iter().try_fold(0, |sum: size_t, len| sum.checked_add(*len)).ok_or(Error::LengthOutOfRange)?;
     Ok((lens, sum))
 }

@@ -9,6 +9,8 @@ use crate::connection::{Compress, Config, Connection, Event, Lending, Output, Se
 use crate::deflate::Parameters;
 use crate::error::Error;
 use crate::frame::{self, Header, Opcode};
+#[cfg(unix)]
+use crate::hub::{Hub, Stats};
 use crate::memory::{collected, copied_text};
 
 /// Opcodes (RFC 6455 section 5.2), and the bits that are combined with one: those of a frame's first byte on the wire, so
@@ -65,8 +67,19 @@ pub enum AcceptFlag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchFlag {
-    /// There is more than one call delivers: call again, also without new bytes.
+    /// There is more than one call delivers: call again, also without new bytes. Never set by a hub.
     More = 0x01,
+    /// wsframe_hub_stop() was called, and no connection is left: there will be no more events.
+    Stopped = 0x02,
+}
+
+/// A bit of the flags of wsframe_hub_listen().
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenFlag {
+    /// Other sockets may listen at the same port with this flag, in other processes, too: the system lets each have a part of
+    /// the clients (SO_REUSEPORT). Means nothing to a Unix socket.
+    ReusePort = 0x01,
 }
 
 /// A bit of wsframe_output.flags.
@@ -176,7 +189,7 @@ pub struct wsframe_batch {
     pub data: *const c_void,
     /// So many bytes are there. The data of all events lie in them, in any order; some bytes may be no event's.
     pub data_len: size_t,
-    /// 0 or WSFRAME_BATCH_MORE.
+    /// 0, WSFRAME_BATCH_MORE or WSFRAME_BATCH_STOPPED.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -189,6 +202,20 @@ impl Default for wsframe_batch {
 }
 
 impl wsframe_batch {
+    /// What the last poll of a hub left.
+    #[cfg(unix)]
+    pub(super) fn of_hub(hub: &Hub) -> Self {
+        let (events, data) = (hub.events(), hub.data());
+        Self {
+            events: if events.is_empty() { null() } else { events.as_ptr() },
+            count: events.len(),
+            data: if data.is_empty() { null() } else { data.as_ptr().cast() },
+            data_len: data.len(),
+            flags: if hub.has_ended() { BatchFlag::Stopped as u32 } else { 0 },
+            reserved: 0,
+        }
+    }
+
     /// What the last call on a connection left.
     #[inline]
     pub(super) fn of(connection: &Connection) -> Self {
@@ -409,23 +436,8 @@ impl wsframe_config {
     ///
     /// `config` is NULL or points to as many bytes as its struct_size says.
     pub(super) unsafe fn read(config: *const Self) -> Result<Config, Error> {
-        let Some(size) = std::ptr::NonNull::new(config.cast_mut()) else { return Ok(Config::default()) };
-        // SAFETY: not NULL, and the caller promises at least the size, which is the first field.
-        let size = unsafe { size.cast::<u32>().read() } as usize;
-        if size < size_of::<u32>() {
-            return Err(Error::ConfigSize);
-        }
-        // SAFETY: the caller promises as many bytes as the size says.
-        let given = unsafe { bytes(config.cast(), size) }?;
-        let (known, unknown) = given.split_at(size.min(size_of::<Self>()));
-        if unknown.iter().any(|&byte| byte != 0) {
-            return Err(Error::ConfigSize);
-        }
-        let mut record = std::mem::MaybeUninit::<Self>::zeroed();
-        // SAFETY: known is no longer than the record, and is not part of it.
-        unsafe { std::ptr::copy_nonoverlapping(known.as_ptr(), record.as_mut_ptr().cast(), known.len()) };
-        // SAFETY: numbers and pointers, of which every pattern of bits is one.
-        let record = unsafe { record.assume_init() };
+        // SAFETY: as the caller promises; numbers and pointers may be zero.
+        let Some(record) = unsafe { read_sized(config, Error::ConfigSize) }? else { return Ok(Config::default()) };
         // SAFETY: the caller promises that the texts have their lengths.
         unsafe { record.to_config() }
     }
@@ -468,6 +480,105 @@ impl wsframe_config {
         };
         Ok(Config { subprotocols, origins, extensions, subprotocol, target, settings })
     }
+}
+
+/// What an application can choose for a hub. All zeroes are the defaults.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct wsframe_hub_config {
+    /// sizeof(wsframe_hub_config).
+    pub struct_size: u32,
+    /// How many clients are let in at a time; others wait until one leaves. 0 for as many as the system has descriptors for.
+    pub max_connections: u32,
+}
+
+#[cfg(unix)]
+impl wsframe_hub_config {
+    /// Reads how many connections a hub may have.
+    ///
+    /// # Safety
+    ///
+    /// `config` is NULL or points to as many bytes as its struct_size says.
+    pub(super) unsafe fn max_connections(config: *const Self) -> Result<usize, Error> {
+        // SAFETY: as the caller promises; numbers may be zero.
+        let config = unsafe { read_sized(config, Error::HubConfigSize) }?.unwrap_or_default();
+        let max = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
+        Ok(if max == 0 { usize::MAX } else { max })
+    }
+}
+
+/// What a hub has done so far. 80 bytes.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct wsframe_stats {
+    /// How many connections there are now, those included whose opening handshake is not done or that are just ending.
+    pub connections: u64,
+    /// How many clients were let in.
+    pub accepted: u64,
+    /// How many clients were turned away because there was no memory for them.
+    pub refused: u64,
+    /// How often nobody was let in for a second, or until somebody left, because the system had no descriptor or memory left.
+    pub accept_pauses: u64,
+    /// How many messages have come, each piece counted with WSFRAME_CONFIG_PIECES.
+    pub messages_received: u64,
+    /// How many messages were sent by functions of the hub, each piece counted, and each receiver.
+    pub messages_sent: u64,
+    /// How many bytes have come from the sockets.
+    pub bytes_received: u64,
+    /// How many bytes went to the sockets.
+    pub bytes_sent: u64,
+    /// How many messages were not sent because more waited than high_water_len.
+    pub dropped: u64,
+    /// How often reading from a peer paused because it did not take what it was sent.
+    pub read_pauses: u64,
+}
+
+const _: () = assert!(size_of::<wsframe_hub_config>() == 8 && size_of::<wsframe_stats>() == 80);
+
+#[cfg(unix)]
+impl From<Stats> for wsframe_stats {
+    fn from(stats: Stats) -> Self {
+        Self {
+            connections: stats.connections,
+            accepted: stats.accepted,
+            refused: stats.refused,
+            accept_pauses: stats.accept_pauses,
+            messages_received: stats.messages_received,
+            messages_sent: stats.messages_sent,
+            bytes_received: stats.bytes_received,
+            bytes_sent: stats.bytes_sent,
+            dropped: stats.dropped,
+            read_pauses: stats.read_pauses,
+        }
+    }
+}
+
+/// Copies a record that begins with its size, and may be shorter or longer than this version knows it.
+///
+/// # Safety
+///
+/// `record` is NULL or points to as many bytes as the 32-bit number says that is its first field. Every pattern of bits is a
+/// `T`.
+unsafe fn read_sized<T: Copy>(record: *const T, wrong_size: Error) -> Result<Option<T>, Error> {
+    let Some(size) = std::ptr::NonNull::new(record.cast_mut()) else { return Ok(None) };
+    // SAFETY: not NULL, and the caller promises at least the size, which is the first field.
+    let size = unsafe { size.cast::<u32>().read() } as usize;
+    if size < size_of::<u32>() {
+        return Err(wrong_size);
+    }
+    // SAFETY: the caller promises as many bytes as the size says.
+    let given = unsafe { bytes(record.cast(), size) }?;
+    let (known, unknown) = given.split_at(size.min(size_of::<T>()));
+    if unknown.iter().any(|&byte| byte != 0) {
+        return Err(wrong_size);
+    }
+    let mut copy = std::mem::MaybeUninit::<T>::zeroed();
+    // SAFETY: known is no longer than the record, and is not part of it.
+    unsafe { std::ptr::copy_nonoverlapping(known.as_ptr(), copy.as_mut_ptr().cast(), known.len()) };
+    // SAFETY: as the caller promises.
+    Ok(Some(unsafe { copy.assume_init() }))
 }
 
 /// A text, if there is one.

@@ -34,6 +34,7 @@ LIBRARY = Path(os.environ.get("WSFRAME_LIBRARY") or ROOT / "target" / "release" 
 # {c} is the folder of the C programs. What a server and a client have to do is in README.md.
 SERVERS = {
     "c-server": ["{c}/echo"],
+    "c-hub": ["{c}/hub"],
     "php-server": ["php", "examples/php/server.php", "--resolution-port", "0", "--works-port", "0"],
     "python-server": [sys.executable, "examples/python/server.py", "--resolution-port", "0", "--works-port", "0"],
 }
@@ -158,7 +159,7 @@ def quick(cases: list[str], subject: str) -> list[str]:
 def compile_programs(folder: Path) -> Path:
     """Compiles the C examples, with the sanitizers if the compiler has them."""
     folder.mkdir(exist_ok=True)
-    for name in ("echo", "client"):
+    for name in ("echo", "hub", "client"):
         source = f"examples/c/{name}.c"
         command = [*COMPILE, source, "-o", str(folder / name), str(LIBRARY), f"-Wl,-rpath,{LIBRARY.parent}"]
         if subprocess.run([*command, *SANITIZE], cwd=ROOT, capture_output=True).returncode:

@@ -231,6 +231,23 @@ static void a_wrong_call_is_told_how(void) {
     check_why(wsframe_message_new(WSFRAME_OPCODE_PING, "a", 1, NULL, &message), ARGUMENT, "text or binary");
 }
 
+static void a_wrong_call_of_a_hub_is_told_how(void) {
+    wsframe_hub *hub = NULL;
+    struct {
+        wsframe_hub_config known;
+        uint64_t newer;
+    } newer = {{sizeof newer, 0}, 1};
+    check_why(wsframe_hub_new(&newer.known, &hub), WSFRAME_ERROR_ARGUMENT, "does not know");
+    newer.newer = 0;
+    CHECK_EQ(wsframe_hub_new(&newer.known, &hub), 0);
+    check_why(wsframe_hub_listen(hub, "localhost:80", 12, 0, NULL), WSFRAME_ERROR_ARGUMENT, "looked up");
+    check_why(wsframe_hub_subscribe(hub, 1, NULL, 0), WSFRAME_ERROR_ARGUMENT, "topic");
+    check_why(wsframe_hub_listen(hub, "unix:/", 6, 0, NULL), WSFRAME_ERROR_IO, "errno");
+    CHECK_EQ(wsframe_hub_stop(hub, 0), 0);
+    check_why(wsframe_hub_listen(hub, "127.0.0.1:0", 11, 0, NULL), WSFRAME_ERROR_STATE, "stopped");
+    wsframe_hub_free(hub);
+}
+
 int main(void) {
     about("no mistake yet");
     CHECK(wsframe_why() == NULL);
@@ -239,5 +256,6 @@ int main(void) {
     every_other_number_has_a_sentence_too();
     a_wrong_config_is_told_how();
     a_wrong_call_is_told_how();
+    a_wrong_call_of_a_hub_is_told_how();
     return passed();
 }

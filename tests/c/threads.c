@@ -4,12 +4,16 @@
 
 #include "wsframe.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "check.h"
 
-enum { THREADS = 8, ROUNDS = 10000, ROUNDS_WITH_CONNECTIONS = 200, SENT_BY_EACH = 1000, LEN = 1000, HEADER_LEN = 8 };
+enum { THREADS = 8, ROUNDS = 10000, ROUNDS_WITH_CONNECTIONS = 200, ROUNDS_WITH_HUB = 20, SENT_BY_EACH = 1000, LEN = 1000, HEADER_LEN = 8 };
 
 /* What one thread works with. Each has something else: if they shared state they would see each other's answers. */
 struct work {
@@ -261,6 +265,58 @@ static void connections_go_from_thread_to_thread(void) {
     CHECK_EQ(pthread_mutex_destroy(&baton.mutex), 0);
 }
 
+static const char *serve(wsframe_hub *hub, int client, const struct work *work) {
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    wsframe_batch batch;
+    wsframe_connection *connection;
+    wsframe_stats stats;
+    char heard[1024], said[2] = {'a', (char)('a' + work->seed)};
+    const size_t len = 1;
+    EXPECT(write(client, request, sizeof request - 1) == sizeof request - 1);
+    EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) == 1 && batch.events->kind == WSFRAME_EVENT_OPEN);
+    uint64_t id = batch.events->connection;
+    EXPECT(wsframe_hub_connection(hub, id, &connection) == 1);
+    EXPECT(wsframe_connection_state(connection) == WSFRAME_STATE_OPEN);
+    EXPECT(read(client, heard, sizeof heard) > 100);
+    EXPECT(wsframe_hub_subscribe(hub, id, said, 2) == 1);
+    EXPECT(wsframe_hub_subscribers(hub, said, 2) == 1);
+    EXPECT(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, said, 2) == 4);
+    EXPECT(wsframe_hub_send_many(hub, &id, WSFRAME_OPCODE_TEXT, said + 1, &len, 1) == 1);
+    EXPECT(wsframe_hub_publish(hub, said, 2, 0, WSFRAME_OPCODE_TEXT, said + 1, 1) == 1);
+    EXPECT(wsframe_hub_unsubscribe(hub, id, said, 2) == 1);
+    EXPECT(wsframe_hub_pause(hub, id, 1) == 1);
+    EXPECT(wsframe_hub_fd(hub) >= 0);
+    EXPECT(wsframe_hub_wake(hub) == 0);
+    EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) == 0);
+    const char expected[] = {'\x81', 2, said[0], said[1], '\x81', 1, said[1], '\x81', 1, said[1]};
+    EXPECT(read(client, heard, sizeof heard) == sizeof expected);
+    EXPECT(memcmp(heard, expected, sizeof expected) == 0);
+    EXPECT(wsframe_hub_stop(hub, 0) == 0);
+    while (!(batch.flags & WSFRAME_BATCH_STOPPED))
+        EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) >= 0);
+    EXPECT(wsframe_hub_stats(hub, &stats) == 0 && stats.accepted == 1 && stats.connections == 0);
+    return "";
+}
+
+/* Each thread has a hub, and a client of it. */
+static const char *use_hub(const struct work *work) {
+    wsframe_hub *hub;
+    EXPECT(wsframe_hub_new(NULL, &hub) == 0);
+    ptrdiff_t port = wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, NULL);
+    EXPECT(port > 0);
+    struct sockaddr_in address = {0};
+    address.sin_family = AF_INET;
+    address.sin_port = htons((uint16_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+    const char *failed = serve(hub, client, work);
+    close(client);
+    wsframe_hub_free(hub);
+    return failed;
+}
+
 static void *run(void *work) {
     const char *failed = "";
     for (int round = 0; round < ROUNDS && *failed == '\0'; round++)
@@ -269,6 +325,8 @@ static void *run(void *work) {
         failed = use_connections(work);
     if (*failed == '\0')
         failed = send_prepared(work);
+    for (int round = 0; round < ROUNDS_WITH_HUB && *failed == '\0'; round++)
+        failed = use_hub(work);
     return (void *)failed;
 }
 

@@ -102,13 +102,20 @@ typedef enum wsframe_accept_flag {
 
 typedef enum wsframe_batch_flag {
     WSFRAME_BATCH_MORE = 1,
+    WSFRAME_BATCH_STOPPED = 2,
 } wsframe_batch_flag;
 
 typedef enum wsframe_output_flag {
     WSFRAME_OUTPUT_MORE = 1,
 } wsframe_output_flag;
 
+typedef enum wsframe_listen_flag {
+    WSFRAME_LISTEN_REUSE_PORT = 1,
+} wsframe_listen_flag;
+
 typedef struct wsframe_connection wsframe_connection;
+
+typedef struct wsframe_hub wsframe_hub;
 
 typedef struct wsframe_message wsframe_message;
 
@@ -194,6 +201,24 @@ typedef struct wsframe_header {
     uint8_t reserved;
     uint8_t mask_key[4];
 } wsframe_header;
+
+typedef struct wsframe_hub_config {
+    uint32_t struct_size;
+    uint32_t max_connections;
+} wsframe_hub_config;
+
+typedef struct wsframe_stats {
+    uint64_t connections;
+    uint64_t accepted;
+    uint64_t refused;
+    uint64_t accept_pauses;
+    uint64_t messages_received;
+    uint64_t messages_sent;
+    uint64_t bytes_received;
+    uint64_t bytes_sent;
+    uint64_t dropped;
+    uint64_t read_pauses;
+} wsframe_stats;
 
 ptrdiff_t wsframe_connection_new(uint32_t role,
                                  const struct wsframe_config *config,
@@ -327,6 +352,69 @@ ptrdiff_t wsframe_extensions_answer(const void *in,
                                     const struct wsframe_config *config,
                                     void *out,
                                     size_t out_cap);
+
+ptrdiff_t wsframe_hub_new(const struct wsframe_hub_config *config, struct wsframe_hub **hub);
+
+void wsframe_hub_free(struct wsframe_hub *hub);
+
+ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
+                             const void *address,
+                             size_t address_len,
+                             uint32_t flags,
+                             const struct wsframe_config *config);
+
+ptrdiff_t wsframe_hub_poll(struct wsframe_hub *hub,
+                           uint32_t timeout_ms,
+                           struct wsframe_batch *batch);
+
+ptrdiff_t wsframe_hub_connection(struct wsframe_hub *hub,
+                                 uint64_t id,
+                                 struct wsframe_connection **connection);
+
+ptrdiff_t wsframe_hub_send(struct wsframe_hub *hub,
+                           uint64_t id,
+                           uint32_t opcode,
+                           const void *in,
+                           size_t in_len);
+
+ptrdiff_t wsframe_hub_send_many(struct wsframe_hub *hub,
+                                const uint64_t *ids,
+                                uint32_t opcode,
+                                const void *in,
+                                const size_t *lens,
+                                size_t count);
+
+ptrdiff_t wsframe_hub_subscribe(struct wsframe_hub *hub,
+                                uint64_t id,
+                                const void *topic,
+                                size_t topic_len);
+
+ptrdiff_t wsframe_hub_unsubscribe(struct wsframe_hub *hub,
+                                  uint64_t id,
+                                  const void *topic,
+                                  size_t topic_len);
+
+ptrdiff_t wsframe_hub_subscribers(const struct wsframe_hub *hub,
+                                  const void *topic,
+                                  size_t topic_len);
+
+ptrdiff_t wsframe_hub_publish(struct wsframe_hub *hub,
+                              const void *topic,
+                              size_t topic_len,
+                              uint64_t except,
+                              uint32_t opcode,
+                              const void *in,
+                              size_t in_len);
+
+ptrdiff_t wsframe_hub_pause(struct wsframe_hub *hub, uint64_t id, uint32_t is_paused);
+
+ptrdiff_t wsframe_hub_fd(struct wsframe_hub *hub);
+
+ptrdiff_t wsframe_hub_wake(const struct wsframe_hub *hub);
+
+ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub, uint32_t grace_ms);
+
+ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub, struct wsframe_stats *stats);
 
 ptrdiff_t wsframe_unmask(const void *in, size_t len, const void *key, size_t offset, void *out);
 

@@ -91,6 +91,8 @@ def test_the_table_declares_what_the_header_declares():
             ),
         )
         for returned, name, parameters in functions
+        # The hub is for C so far.
+        if not name.startswith("wsframe_hub_")
     }
     assert {name: (returned, taken) for name, returned, taken in _ffi.TABLE} == declared
 
@@ -185,7 +187,8 @@ def test_states_and_kinds_of_events_have_the_numbers_of_the_header():
     assert {**{flag.name: flag.value for flag in DataFlag}, "IN_PLACE": 128} == constants("DATA_")
     assert constants("ROLE_") == {"SERVER": connection._SERVER, "CLIENT": connection._CLIENT}
     assert constants("ACCEPT_") == {"WITHOUT_DEFLATE": connection._WITHOUT_DEFLATE}
-    assert constants("BATCH_") == constants("OUTPUT_") == {"MORE": 1}
+    assert constants("BATCH_") == {"MORE": 1, "STOPPED": 2}
+    assert constants("OUTPUT_") == {"MORE": 1}
     for name in ("TEXT", "BINARY", "CLOSE", "PING", "PONG"):
         assert EventKind[name] == Opcode[name]
     assert "#define WSFRAME_ALL SIZE_MAX\n" in HEADER

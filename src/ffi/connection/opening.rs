@@ -109,7 +109,7 @@ pub unsafe extern "C" fn wsframe_connection_accept(
         connection.accept(Some(subprotocol).filter(|name| !name.is_empty()), without)
     };
     // SAFETY: the caller guarantees a live handle and the record.
-    unsafe { fill(connection, batch, call) }
+    unsafe { fill(connection, true, batch, call) }
 }
 
 /// Answers a WSFRAME_EVENT_REQUEST or WSFRAME_EVENT_HTTP with an HTTP status from 200 to 599, the fields that were added,

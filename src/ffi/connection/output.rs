@@ -4,7 +4,7 @@ use libc::{ptrdiff_t, size_t};
 
 use super::super::boundary::{place, places, returned};
 use super::super::records::{wsframe_output, wsframe_part};
-use super::{on, wsframe_connection};
+use super::{on, on_own, wsframe_connection};
 use crate::connection::Connection;
 use crate::error::Error;
 
@@ -37,7 +37,7 @@ const ALL: size_t = size_t::MAX;
 /// Returns how many bytes are to be written now.
 ///
 /// Errors: WSFRAME_ERROR_ARGUMENT if less than sent waits, or a pointer is NULL; WSFRAME_ERROR_STATE if the connection is
-/// dead or another call is running on it; with WSFRAME_ALL WSFRAME_ERROR_MEMORY.
+/// dead, another call is running on it, or it is a hub's; with WSFRAME_ALL WSFRAME_ERROR_MEMORY.
 ///
 /// # Safety
 ///
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn wsframe_connection_output(
         Ok(lent.len)
     };
     // SAFETY: the caller guarantees a live handle.
-    unsafe { on(connection, call) }
+    unsafe { on_own(connection, call) }
 }
 
 /// Writes to the first of count records at parts where all the output is, in order, for one writev() of it: a wsframe_part is
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn wsframe_connection_output(
 /// Returns how many records were written, 0 if nothing waits. There may be more output than count parts.
 ///
 /// Errors: WSFRAME_ERROR_ARGUMENT if connection is NULL, or parts is and count is not 0; WSFRAME_ERROR_STATE if the connection is
-/// dead or another call is running on it.
+/// dead, another call is running on it, or it is a hub's.
 ///
 /// # Safety
 ///
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn wsframe_connection_parts(
         Ok(places.iter_mut().zip(connection.parts()).map(|(place, part)| *place = part.into()).count())
     };
     // SAFETY: the caller guarantees a live handle.
-    unsafe { on(connection.cast_mut(), call) }
+    unsafe { on_own(connection.cast_mut(), call) }
 }
 
 /// Returns how many bytes of output wait to be written. A server that does not want to keep much for who does not read stops

@@ -4,7 +4,7 @@ use libc::{c_void, ptrdiff_t, size_t};
 
 use super::super::boundary::{bytes, bytes_mut, place, returned};
 use super::super::records::wsframe_batch;
-use super::{on, wsframe_connection};
+use super::{run, wsframe_connection};
 use crate::connection::Connection;
 use crate::error::Error;
 
@@ -24,7 +24,7 @@ use crate::error::Error;
 /// valid before it. What comes after it or after WSFRAME_EVENT_CLOSE is ignored.
 ///
 /// Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL, WSFRAME_ERROR_STATE if the connection is dead or another call is
-/// running on it, WSFRAME_ERROR_MEMORY: nothing was received then.
+/// running on it or it is a hub's, WSFRAME_ERROR_MEMORY: nothing was received then.
 ///
 /// # Safety
 ///
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn wsframe_connection_receive(
     // SAFETY: the caller guarantees in_len readable bytes.
     let call = |connection: &mut Connection| connection.receive(unsafe { bytes(r#in, in_len) }?);
     // SAFETY: the caller guarantees a live handle and the record.
-    unsafe { fill(connection, batch, call) }
+    unsafe { fill(connection, false, batch, call) }
 }
 
 /// As wsframe_connection_receive(), but in may be changed: payloads that lie whole in it are unmasked there, without a
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn wsframe_connection_receive_in_place(
     // SAFETY: the caller guarantees in_len bytes.
     let call = |connection: &mut Connection| connection.receive_in_place(unsafe { bytes_mut(r#in, in_len) }?);
     // SAFETY: the caller guarantees a live handle and the record.
-    unsafe { fill(connection, batch, call) }
+    unsafe { fill(connection, false, batch, call) }
 }
 
 /// Says that TCP has ended: the peer closed it, it broke, or the program gives it up. The batch has one last event,
@@ -83,29 +83,33 @@ pub unsafe extern "C" fn wsframe_connection_gone(
     batch: *mut wsframe_batch,
 ) -> ptrdiff_t {
     // SAFETY: the caller guarantees a live handle and the record.
-    unsafe { fill(connection, batch, Connection::gone) }
+    unsafe { fill(connection, false, batch, Connection::gone) }
 }
 
-/// Makes a call that receives something, and writes what happened.
+/// Makes a call that receives something, on a connection that a hub has lent only if it may be, and writes what happened.
 ///
 /// # Safety
 ///
 /// `connection` is NULL or a live handle, `batch` is NULL or can be written.
 pub(super) unsafe fn fill(
     connection: *mut wsframe_connection,
+    may_be_lent: bool,
     batch: *mut wsframe_batch,
     call: impl FnOnce(&mut Connection) -> Result<(), Error>,
 ) -> ptrdiff_t {
     let Ok(out) = place(batch) else { return returned(Err(Error::NullPointer)) };
     // SAFETY: not NULL, and the caller guarantees that a record can be written there.
     unsafe { out.write(wsframe_batch::default()) };
-    let filled = |connection: &mut Connection| {
+    let filled = |connection: &mut Connection, id| {
         call(connection)?;
+        if id != 0 {
+            connection.mark_events(id);
+        }
         let filled = wsframe_batch::of(connection);
         // SAFETY: not NULL, and the caller guarantees that a record can be written there.
         unsafe { out.write(filled) };
         Ok(filled.count)
     };
     // SAFETY: the caller promises a live handle.
-    unsafe { on(connection, filled) }
+    unsafe { run(connection, may_be_lent, filled) }
 }

@@ -1,0 +1,425 @@
+//! Many WebSocket connections and the event loop that serves them: one call waits, accepts, reads, answers and returns what
+//! happened, as one batch.
+//!
+//! ```
+//! use wsframe::connection::{Compress, Config, EventKind};
+//! use wsframe::frame::Opcode;
+//! use wsframe::hub::Hub;
+//!
+//! let mut hub = Hub::new(usize::MAX)?;
+//! let port = hub.listen("127.0.0.1:0", false, Config::default())?;
+//! # hub.stop(0)?;
+//! while !hub.has_ended() {
+//!     hub.poll(1000)?;
+//!     for i in 0..hub.events().len() {
+//!         let event = hub.events()[i];
+//!         if event.is(EventKind::Text) {
+//!             let text = event.data(hub.data()).to_vec();
+//!             hub.send(event.connection, Opcode::Text, &text, Compress::IfShorter, false)?;
+//!         }
+//!     }
+//! }
+//! # Ok::<(), wsframe::error::Error>(())
+//! ```
+//!
+//! A slot has a connection from the moment its client was accepted until its last event was delivered. Sockets are
+//! registered once, edge-triggered: whoever can be read from stands in a queue until that is over, and has its turn of a
+//! bounded length with each poll. What a program sends is written when it polls the next time.
+
+#![forbid(unsafe_code)]
+
+mod address;
+#[cfg(target_os = "linux")]
+mod alarm;
+#[cfg(not(target_os = "linux"))]
+#[path = "hub/no_alarm.rs"]
+mod alarm;
+mod batch;
+mod listener;
+mod owner;
+mod read;
+mod send;
+mod slots;
+mod stop;
+mod topics;
+mod waker;
+mod wheel;
+mod write;
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+
+use crate::connection::{Connection, Event, EventKind, NEVER};
+use crate::error::Error;
+use alarm::Alarm;
+use batch::Batch;
+use listener::Listener;
+use owner::Owner;
+use slots::{Flags, Slots};
+use topics::Topics;
+pub use waker::Waker;
+use wheel::Wheel;
+
+/// How many sockets are looked at in one poll at most.
+const READY: usize = 1024;
+/// Tokens below this are slots, from here on listeners.
+const LISTENERS: usize = u32::MAX as usize;
+const WAKER: Token = Token(usize::MAX);
+const ALARM: Token = Token(usize::MAX - 1);
+
+/// Many connections, and their loop. See the module.
+#[derive(Debug)]
+pub struct Hub {
+    owner: Owner,
+    poll: Poll,
+    /// What the system has said.
+    told: Events,
+    waker: Waker,
+    alarm: Option<Alarm>,
+    listeners: Vec<Listener>,
+    max_connections: usize,
+    slots: Slots,
+    wheel: Wheel,
+    topics: Topics,
+    /// Those that something may be read from, or whose end is to be delivered; the first had no turn for the longest time.
+    ready: VecDeque<u32>,
+    /// How many of these are to have their turn before the system is asked for others.
+    turns: usize,
+    /// Those whose turn is to be ended with the next poll.
+    touched: Vec<u32>,
+    batch: Batch,
+    /// The connection whose events are a batch of their own, the next one.
+    held: Option<u32>,
+    /// The same, the one that was returned.
+    own: Option<u32>,
+    begun: Instant,
+    now_ms: u64,
+    /// Until when all is to be over.
+    stopping: Option<u64>,
+    stats: Stats,
+}
+
+/// What a hub has done so far, and what it has to do with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many connections there are now, in whatever state.
+    pub connections: u64,
+    /// How many clients were let in.
+    pub accepted: u64,
+    /// How many clients were turned away, because there was no memory for them.
+    pub refused: u64,
+    /// How often nobody was let in for a while, because the system had no descriptor or memory left.
+    pub accept_pauses: u64,
+    /// How many messages have come, or pieces of messages.
+    pub messages_received: u64,
+    /// How many messages were sent, or pieces of messages, each time to one connection.
+    pub messages_sent: u64,
+    /// How many bytes have come from the sockets.
+    pub bytes_received: u64,
+    /// How many bytes went to the sockets.
+    pub bytes_sent: u64,
+    /// How many messages were not sent because too much waited.
+    pub dropped: u64,
+    /// How often reading from a peer paused that did not take what it was sent.
+    pub read_pauses: u64,
+}
+
+impl Hub {
+    /// A hub that listens nowhere yet, and lets in at most so many clients at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubFailed`] if the system refuses what it needs; [`Error::OutOfMemory`].
+    pub fn new(max_connections: usize) -> Result<Self, Error> {
+        let poll = Poll::new().map_err(|_| Error::HubFailed)?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(Self {
+            owner: Owner::new(),
+            poll,
+            told: Events::with_capacity(READY),
+            waker,
+            alarm: None,
+            listeners: Vec::new(),
+            // Each index has to be a token below those of the listeners.
+            max_connections: max_connections.min(LISTENERS - slots::CHUNK),
+            slots: Slots::new(),
+            wheel: Wheel::new()?,
+            topics: Topics::default(),
+            ready: VecDeque::new(),
+            turns: 0,
+            touched: Vec::new(),
+            batch: Batch::new()?,
+            held: None,
+            own: None,
+            begun: Instant::now(),
+            now_ms: 0,
+            stopping: None,
+            stats: Stats::default(),
+        })
+    }
+
+    /// Ends what was begun since the last poll: what was sent is written, and what was delivered is forgotten. Then waits
+    /// until something has happened, [`Waker::wake`] was called or a signal has come, but no longer than so many milliseconds,
+    /// [`NEVER`] for as long as it takes. [`Hub::events`] and [`Hub::data`] have what happened.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`], [`Error::HubOfOtherThread`]; [`Error::PollFailed`] if the system refuses.
+    pub fn poll(&mut self, timeout_ms: u32) -> Result<(), Error> {
+        self.owner.claim()?;
+        self.forget_delivered();
+        self.read_clock();
+        self.end_touched();
+        if let Some(index) = self.held.take() {
+            self.deliver_own(index);
+            self.set_alarm();
+            return Ok(());
+        }
+        let deadline = (timeout_ms != NEVER).then(|| self.now_ms.saturating_add(timeout_ms.into()));
+        loop {
+            let is_disturbed = self.turns == 0 && self.wait(deadline)?;
+            self.expire();
+            self.accept_waiting();
+            self.read_ready();
+            let is_over = deadline.is_some_and(|deadline| self.now_ms >= deadline);
+            if is_disturbed || is_over || !self.events().is_empty() || self.held.is_some() || self.has_ended() {
+                break;
+            }
+            self.end_touched();
+        }
+        if self.events().is_empty()
+            && let Some(index) = self.held.take()
+        {
+            self.deliver_own(index);
+        }
+        self.set_alarm();
+        Ok(())
+    }
+
+    /// What happened, as far as the last poll has returned it. The field `connection` says on which connection.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        match self.own.and_then(|index| self.connection_at(index)) {
+            Some(connection) => connection.events(),
+            None => &self.batch.events,
+        }
+    }
+
+    /// The data of these events.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        match self.own.and_then(|index| self.connection_at(index)) {
+            Some(connection) => connection.data(),
+            None => self.batch.data(),
+        }
+    }
+
+    /// Whether [`Hub::stop`] was called, and no connection is left: there will be no more events.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.stopping.is_some() && self.slots.len() == 0
+    }
+
+    /// The connection with this id, to be used until the next poll; `None` if it is gone. What it receives, writes and when
+    /// it ends is the hub's business.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    #[inline]
+    pub fn connection(&mut self, id: u64) -> Result<Option<&mut Connection>, Error> {
+        self.owner.check()?;
+        let Some(index) = self.slots.find(id) else { return Ok(None) };
+        self.touch(index);
+        Ok(self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()))
+    }
+
+    /// Reads no more from a connection, or reads on. Its peer feels that when the buffers between the two are full; it is not
+    /// given up meanwhile because it does not answer pings. Returns whether the connection is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    pub fn pause(&mut self, id: u64, is_paused: bool) -> Result<bool, Error> {
+        self.owner.check()?;
+        let Some(index) = self.slots.find(id) else { return Ok(false) };
+        let Some(slot) = self.slots.get_mut(index) else { return Ok(false) };
+        if is_paused {
+            slot.flags.set(Flags::PAUSED);
+        } else {
+            slot.flags.clear(Flags::PAUSED);
+            self.touch(index);
+        }
+        Ok(true)
+    }
+
+    /// What makes a poll return from another thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// A descriptor that can be read from when a poll that does not wait has something to do, timers included, for those who
+    /// have a loop already. It is not to be read, and lives as long as the hub.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`], [`Error::HubOfOtherThread`]; [`Error::HubFailed`] if the system has no timer for it.
+    pub fn fd(&mut self) -> Result<i32, Error> {
+        self.owner.check()?;
+        if self.alarm.is_none() {
+            self.alarm = Some(Alarm::new(self.poll.registry(), ALARM).map_err(|_| Error::HubFailed)?);
+            self.set_alarm();
+        }
+        Ok(self.poll.as_raw_fd())
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { connections: self.slots.len() as u64, ..self.stats }
+    }
+
+    fn connection_at(&self, index: u32) -> Option<&Connection> {
+        self.slots.get(index)?.connection.as_ref()
+    }
+
+    fn read_clock(&mut self) {
+        self.now_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Forgets the last batch, and the connections whose last event was in it.
+    fn forget_delivered(&mut self) {
+        if let Some(index) = self.own.take() {
+            self.touch(index);
+        }
+        for i in 0..self.batch.events.len() {
+            let Some(event) = self.batch.events.get(i).filter(|event| event.is(EventKind::Gone)) else { continue };
+            if let Some(index) = self.slots.find(event.connection) {
+                self.slots.remove(index);
+            }
+        }
+        self.batch.clear();
+    }
+
+    /// Ends the turns of all that something was done with.
+    fn end_touched(&mut self) {
+        // A turn that ends touches nobody, so that the list is empty afterwards.
+        let mut touched = std::mem::take(&mut self.touched);
+        for &index in &touched {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.flags.clear(Flags::TOUCHED);
+                self.end_turn(index);
+            }
+        }
+        touched.clear();
+        self.touched = touched;
+    }
+
+    /// Notes that something was done with a connection: its turn is to be ended with the next poll.
+    #[inline]
+    fn touch(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.touch(index, &mut self.touched);
+        self.ring();
+    }
+
+    /// Puts a connection among those to be read, if there is something to read, or its end to be told.
+    #[inline]
+    fn queue(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if !slot.flags.has(Flags::QUEUED) && slot.has_a_turn() {
+            slot.flags.set(Flags::QUEUED);
+            self.ready.push_back(index);
+        }
+    }
+
+    /// In how many milliseconds there is something to do, if nothing happens.
+    fn next_ms(&self) -> Option<u64> {
+        if !self.ready.is_empty() || !self.touched.is_empty() || self.held.is_some() || self.has_ended() {
+            return Some(0);
+        }
+        let times = [self.wheel.next_ms(), self.next_accept_ms(), self.stopping];
+        times.into_iter().flatten().min().map(|due| due.saturating_sub(self.now_ms))
+    }
+
+    /// Waits for the system to say that something happened, and takes it down. Returns whether it was disturbed: by a signal,
+    /// or from another thread.
+    fn wait(&mut self, deadline: Option<u64>) -> Result<bool, Error> {
+        let left = deadline.map(|deadline| deadline.saturating_sub(self.now_ms));
+        let wait = [self.next_ms(), left].into_iter().flatten().min();
+        let mut is_disturbed = match self.poll.poll(&mut self.told, wait.map(Duration::from_millis)) {
+            Ok(()) => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
+            Err(_) => return Err(Error::PollFailed),
+        };
+        self.read_clock();
+        let told = std::mem::replace(&mut self.told, Events::with_capacity(0));
+        for event in &told {
+            match event.token() {
+                WAKER => is_disturbed = true,
+                ALARM => {}
+                Token(number) if number >= LISTENERS => {
+                    if let Some(listener) = self.listeners.get_mut(number.saturating_sub(LISTENERS)) {
+                        listener.is_ready = true;
+                    }
+                }
+                Token(number) => self.note_readiness(u32::try_from(number).unwrap_or(slots::NONE), event),
+            }
+        }
+        self.told = told;
+        self.turns = self.ready.len();
+        Ok(is_disturbed)
+    }
+
+    fn note_readiness(&mut self, index: u32, event: &mio::event::Event) {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { return };
+        if event.is_readable() {
+            slot.flags.set(Flags::READABLE);
+        }
+        if event.is_read_closed() || event.is_error() {
+            slot.flags.set(Flags::READABLE.or(Flags::HUP));
+        }
+        // Nobody reads from it: that it is broken would not be seen.
+        if event.is_error() && slot.flags.has(Flags::PAUSED.or(Flags::FULL)) {
+            self.end(index);
+        } else if event.is_writable() && slot.flags.has(Flags::BLOCKED) {
+            slot.flags.clear(Flags::BLOCKED);
+            self.end_turn(index);
+        } else {
+            self.queue(index);
+        }
+    }
+
+    /// Calls those who are due.
+    fn expire(&mut self) {
+        while let Some(index) = self.wheel.expire(&mut self.slots, self.now_ms) {
+            let Some(slot) = self.slots.get_mut(index) else { continue };
+            if slot.flags.has(Flags::LINGERING.or(Flags::ENDING)) {
+                self.end(index);
+            } else if !slot.flags.has(Flags::TOUCHED) {
+                self.end_turn(index);
+            }
+        }
+        self.end_all_in_time();
+    }
+
+    /// There is something to do.
+    #[inline]
+    fn ring(&mut self) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.set_ms(0);
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        let next_ms = self.next_ms();
+        if let Some(alarm) = &mut self.alarm {
+            alarm.set(next_ms);
+        }
+    }
+}

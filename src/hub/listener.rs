@@ -1,0 +1,183 @@
+//! Letting clients in: as many as there is a place for.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use mio::net::{TcpListener, UnixListener};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use socket2::Socket;
+
+use super::address::Address;
+use super::slots::Flags;
+use super::{Hub, LISTENERS};
+use crate::connection::{Config, Connection, Role};
+use crate::error::Error;
+use crate::memory::push;
+
+/// How many clients one poll lets in by one listener, so that those who are inside have their turn.
+const ACCEPTED: usize = 64;
+/// For how long nobody is let in when the system has no descriptor or memory left, unless somebody leaves.
+const REST_MS: u64 = 1000;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(super) struct Listener {
+    door: Door,
+    /// What is chosen for its connections.
+    pub(super) config: Config,
+    /// Whether somebody may be waiting.
+    pub(super) is_ready: bool,
+    /// When to try again, if the system had no place.
+    pub(super) rests_until: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Door {
+    fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => {
+                let socket = Socket::from(OwnedFd::from(listener.accept()?.0));
+                // What is written is what there is to say: waiting for more would only be a delay.
+                let _ = socket.set_tcp_nodelay(true);
+                Ok(socket)
+            }
+            Self::Unix(listener) => Ok(Socket::from(OwnedFd::from(listener.accept()?.0))),
+        }
+    }
+
+    fn fd(&self) -> i32 {
+        match self {
+            Self::Tcp(listener) => listener.as_raw_fd(),
+            Self::Unix(listener) => listener.as_raw_fd(),
+        }
+    }
+}
+
+impl Hub {
+    /// Listens at an address: `127.0.0.1:8080`, `[::]:8080`, which takes IPv4 as well, or `unix:/run/chat.socket`. Port 0
+    /// lets the system choose. Returns the port, 0 for a Unix socket. All connections that come by it have this config.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidAddress`]; that the config is wrong; [`Error::HubStopped`]; [`Error::ListenFailed`];
+    /// [`Error::OutOfMemory`].
+    pub fn listen(&mut self, address: &str, reuse_port: bool, config: Config) -> Result<u16, Error> {
+        self.owner.check()?;
+        let address = Address::parse(address)?;
+        // What is wrong with the config shows now, and not with the first client.
+        drop(Connection::new(Role::Server, &config)?);
+        if self.stopping.is_some() {
+            return Err(Error::HubStopped);
+        }
+        let number = self.listeners.len();
+        if number >= usize::from(u16::MAX) {
+            return Err(Error::OutOfMemory);
+        }
+        let fd = address.listen(reuse_port)?;
+        let (door, port) = match address {
+            Address::Tcp(_) => {
+                let listener = TcpListener::from(fd);
+                let port = listener.local_addr().map_err(|_| Error::ListenFailed)?.port();
+                (Door::Tcp(listener), port)
+            }
+            Address::Unix(_) => (Door::Unix(UnixListener::from(fd)), 0),
+        };
+        let token = Token(LISTENERS.saturating_add(number));
+        let registered = self.poll.registry().register(&mut SourceFd(&door.fd()), token, Interest::READABLE);
+        registered.map_err(|_| Error::ListenFailed)?;
+        push(&mut self.listeners, Listener { door, config, is_ready: true, rests_until: None })?;
+        Ok(port)
+    }
+
+    /// When somebody is to be let in who waits already: `Some(0)` for at once.
+    pub(super) fn next_accept_ms(&self) -> Option<u64> {
+        let is_full = self.slots.len() >= self.max_connections;
+        let waiting = self.listeners.iter().filter(|listener| listener.is_ready && !is_full);
+        waiting.map(|listener| listener.rests_until.unwrap_or_default()).min()
+    }
+
+    /// Somebody has left, and there is a place.
+    pub(super) fn end_rests(&mut self) {
+        for listener in &mut self.listeners {
+            listener.rests_until = None;
+        }
+    }
+
+    /// Lets in those who wait.
+    pub(super) fn accept_waiting(&mut self) {
+        for number in 0..self.listeners.len() {
+            self.accept_at(number);
+        }
+    }
+
+    fn accept_at(&mut self, number: usize) {
+        for _ in 0..ACCEPTED {
+            let is_full = self.slots.len() >= self.max_connections;
+            let Some(listener) = self.listeners.get_mut(number) else { return };
+            let rests = listener.rests_until.is_some_and(|until| self.now_ms < until);
+            if !listener.is_ready || rests || is_full {
+                return;
+            }
+            listener.rests_until = None;
+            match listener.door.accept() {
+                Ok(socket) => {
+                    if self.let_in(socket, number).is_err() {
+                        self.stats.refused = self.stats.refused.saturating_add(1);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,
+                Err(error) if is_no_place(&error) => {
+                    listener.rests_until = Some(self.now_ms.saturating_add(REST_MS));
+                    self.stats.accept_pauses = self.stats.accept_pauses.saturating_add(1);
+                }
+                // The client has gone meanwhile, or a signal came: the next one.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn let_in(&mut self, socket: Socket, number: usize) -> Result<(), Error> {
+        let listener = self.listeners.get(number).ok_or(Error::HubStopped)?;
+        let connection = Connection::new(Role::Server, &listener.config)?;
+        if self.slots.is_full() {
+            self.make_room()?;
+        }
+        let fd = socket.as_raw_fd();
+        let listener = u16::try_from(number).unwrap_or(u16::MAX);
+        let index = self.slots.insert(connection, socket, listener).ok_or(Error::OutOfMemory)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut SourceFd(&fd), Token(index as usize), both).is_err() {
+            self.slots.remove(index);
+            return Err(Error::OutOfMemory);
+        }
+        self.stats.accepted = self.stats.accepted.saturating_add(1);
+        if let Some(slot) = self.slots.get_mut(index) {
+            // A request comes soon after the client: often it is there already.
+            slot.flags.set(Flags::READABLE);
+        }
+        self.end_turn(index);
+        Ok(())
+    }
+
+    /// Makes slots, and room for all of them wherever a slot can wait for something.
+    fn make_room(&mut self) -> Result<(), Error> {
+        self.slots.grow()?;
+        let capacity = self.slots.capacity();
+        self.ready.try_reserve(capacity.saturating_sub(self.ready.len())).map_err(|_| Error::OutOfMemory)?;
+        self.touched.try_reserve(capacity.saturating_sub(self.touched.len())).map_err(|_| Error::OutOfMemory)
+    }
+}
+
+/// Whether the system has no descriptor or memory left for another client.
+fn is_no_place(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&no_place| number == Some(no_place))
+}

@@ -1,0 +1,217 @@
+//! What the program has to say: to one connection, to many, to whoever has subscribed.
+
+#![forbid(unsafe_code)]
+
+use super::slots::{Flags, NONE, Slot};
+use super::write::send;
+use super::{Hub, Listener};
+use crate::connection::{Compress, Config, Message, check_message};
+use crate::error::Error;
+use crate::frame::Opcode;
+use crate::memory::filled_with;
+
+/// From this length on a message is written from where it is, if nothing waits before it.
+const DIRECT_LEN: usize = 16 << 10;
+
+/// A message for many connections, prepared once in each form that one of them needs.
+struct Forms<'a> {
+    opcode: Opcode,
+    payload: &'a [u8],
+    compress: Compress,
+    plain: Option<Message>,
+    /// What the connections of each listener may have agreed on.
+    compressed: Vec<Option<Message>>,
+}
+
+impl<'a> Forms<'a> {
+    fn new(opcode: Opcode, payload: &'a [u8], compress: Compress, listeners: &[Listener]) -> Result<Self, Error> {
+        let compressed = filled_with(|| None, listeners.len())?;
+        Ok(Self { opcode, payload, compress, plain: None, compressed })
+    }
+
+    /// The form for a connection.
+    fn of(&mut self, slot: &Slot, listeners: &[Listener]) -> Result<Option<&Message>, Error> {
+        let number = usize::from(slot.listener);
+        let is_compressed = slot.connection.as_ref().is_some_and(|connection| connection.deflate().is_some());
+        let (form, compress, config) = match (self.compressed.get_mut(number), listeners.get(number)) {
+            (Some(form), Some(listener)) if is_compressed => (form, self.compress, &listener.config),
+            _ => (&mut self.plain, Compress::Never, &Config::default()),
+        };
+        if form.is_none() {
+            *form = Some(Message::new(self.opcode, self.payload, compress, config)?);
+        }
+        Ok(form.as_ref())
+    }
+}
+
+impl Hub {
+    /// Sends a message on a connection, as [`crate::connection::Connection::send_as`] does. Returns how many bytes of output
+    /// it has to take; 0 if it is over or gone. What is long is written at once, if nothing waits, and the rest with the next
+    /// poll.
+    ///
+    /// # Errors
+    ///
+    /// As there; [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    pub fn send(
+        &mut self,
+        id: u64,
+        opcode: Opcode,
+        payload: &[u8],
+        compress: Compress,
+        more: bool,
+    ) -> Result<usize, Error> {
+        self.owner.check()?;
+        let Some(index) = self.slots.find(id) else { return Ok(0) };
+        self.send_at(index, opcode, payload, compress, more)
+    }
+
+    fn send_at(
+        &mut self,
+        index: u32,
+        opcode: Opcode,
+        payload: &[u8],
+        compress: Compress,
+        more: bool,
+    ) -> Result<usize, Error> {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { return Ok(0) };
+        let Some(connection) = &mut slot.connection else { return Ok(0) };
+        let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let direct = match &slot.socket {
+            Some(socket) if payload.len() >= DIRECT_LEN && is_message && !more && !slot.flags.has(Flags::BLOCKED) => {
+                let mut written = 0;
+                let write = |parts: &[std::io::IoSlice<'_>]| {
+                    // That the peer is gone shows with the next attempt.
+                    written = send(socket, parts).unwrap_or_default();
+                    written
+                };
+                let sent = connection.send_direct(opcode, payload, compress, write)?;
+                self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(written as u64);
+                sent
+            }
+            _ => None,
+        };
+        let sent = match direct {
+            Some(sent) => Ok(sent),
+            None => connection.send_as(opcode, payload, compress, more),
+        };
+        match sent {
+            Ok(len) => {
+                self.touch(index);
+                self.stats.messages_sent = self.stats.messages_sent.saturating_add(u64::from(len > 0));
+            }
+            Err(Error::OutputFull) => self.stats.dropped = self.stats.dropped.saturating_add(1),
+            Err(_) => {}
+        }
+        sent
+    }
+
+    /// Sends many messages, each on a connection of its own: the answers to a whole batch. What goes to a connection that is
+    /// over or gone, or that has too much waiting, is left out. Returns how many of them are done with, those that were left
+    /// out included: fewer than there are if the next one cannot be sent; if that is the first, the error shows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hub::send`], if that is what becomes of the first.
+    pub fn send_many<'a>(
+        &mut self,
+        messages: impl Iterator<Item = (u64, &'a [u8])>,
+        opcode: Opcode,
+        compress: Compress,
+    ) -> Result<usize, Error> {
+        self.owner.check()?;
+        let mut done = 0_usize;
+        for (id, payload) in messages {
+            let index = self.slots.find(id).unwrap_or(NONE);
+            match self.send_at(index, opcode, payload, compress, false) {
+                Ok(_) | Err(Error::OutputFull) => done = done.saturating_add(1),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Lets a connection have what is published on a topic, until it ends. Returns whether the connection is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyTopic`], [`Error::OutOfMemory`]; [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    pub fn subscribe(&mut self, id: u64, topic: &[u8]) -> Result<bool, Error> {
+        let Some(index) = self.member(id, topic)? else { return Ok(false) };
+        self.topics.subscribe(&mut self.slots, index, topic)?;
+        Ok(true)
+    }
+
+    /// The opposite of [`Hub::subscribe`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyTopic`]; [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    pub fn unsubscribe(&mut self, id: u64, topic: &[u8]) -> Result<bool, Error> {
+        let Some(index) = self.member(id, topic)? else { return Ok(false) };
+        self.topics.unsubscribe(&mut self.slots, index, topic);
+        Ok(true)
+    }
+
+    fn member(&self, id: u64, topic: &[u8]) -> Result<Option<u32>, Error> {
+        self.owner.check()?;
+        if topic.is_empty() {
+            return Err(Error::EmptyTopic);
+        }
+        let is_there = |index: &u32| self.slots.get(*index).is_some_and(|slot| slot.socket.is_some());
+        Ok(self.slots.find(id).filter(is_there))
+    }
+
+    /// How many connections have subscribed to a topic; with an empty one, how many there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    pub fn subscribers(&self, topic: &[u8]) -> Result<usize, Error> {
+        self.owner.check()?;
+        Ok(if topic.is_empty() { self.slots.len() } else { self.topics.members(topic).len() })
+    }
+
+    /// Sends a text or binary message on all connections that have subscribed to the topic, or on all that are open if it is
+    /// empty; but not on the one with the id `except`. It is prepared once, and what is long is not copied for each. Those
+    /// that have too much waiting do not get it. Returns how many do.
+    ///
+    /// All get what is published on a topic in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SendNotData`], [`Error::SendInvalidUtf8`], [`Error::OutOfMemory`]; [`Error::HubForked`],
+    /// [`Error::HubOfOtherThread`].
+    pub fn publish(
+        &mut self,
+        topic: &[u8],
+        except: u64,
+        opcode: Opcode,
+        payload: &[u8],
+        compress: Compress,
+    ) -> Result<usize, Error> {
+        self.owner.check()?;
+        check_message(opcode, payload)?;
+        let Self { topics, slots, listeners, touched, stats, .. } = self;
+        let mut forms = Forms::new(opcode, payload, compress, listeners)?;
+        let except = slots.find(except).unwrap_or(NONE);
+        let everybody = 0..if topic.is_empty() { u32::try_from(slots.capacity()).unwrap_or(NONE) } else { 0 };
+        let mut sent = 0_usize;
+        for index in topics.members(topic).iter().copied().chain(everybody).filter(|&index| index != except) {
+            let Some(slot) = slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { continue };
+            let Some(message) = forms.of(slot, listeners)? else { continue };
+            let Some(connection) = &mut slot.connection else { continue };
+            match connection.send_message(message) {
+                Ok(0) | Err(Error::NotOpenYet) => {}
+                Ok(_) => {
+                    sent = sent.saturating_add(1);
+                    slot.touch(index, touched);
+                }
+                Err(_) => stats.dropped = stats.dropped.saturating_add(1),
+            }
+        }
+        stats.messages_sent = stats.messages_sent.saturating_add(sent as u64);
+        self.ring();
+        Ok(sent)
+    }
+}

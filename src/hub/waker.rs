@@ -1,0 +1,36 @@
+//! What makes a poll return from another thread.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use mio::{Registry, Token};
+
+use crate::error::Error;
+use crate::fork::process_number;
+
+/// Makes the polls of a hub return. It can be used from any thread, and as long as it likes to be kept.
+#[derive(Clone, Debug)]
+pub struct Waker {
+    waker: Arc<mio::Waker>,
+    process: u64,
+}
+
+impl Waker {
+    pub(super) fn new(registry: &Registry, token: Token) -> Result<Self, Error> {
+        let waker = Arc::new(mio::Waker::new(registry, token).map_err(|_| Error::HubFailed)?);
+        Ok(Self { waker, process: process_number(0) })
+    }
+
+    /// Makes the poll return that is waiting, or else the next one, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`]: the poll would be that of the process that this one was forked from. [`Error::PollFailed`].
+    pub fn wake(&self) -> Result<(), Error> {
+        if process_number(self.process) != self.process {
+            return Err(Error::HubForked);
+        }
+        self.waker.wake().map_err(|_| Error::PollFailed)
+    }
+}

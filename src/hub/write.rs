@@ -1,0 +1,185 @@
+//! What goes to the peers, and how a connection ends.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use socket2::Socket;
+
+use super::Hub;
+use super::slots::{Flags, Slot};
+use crate::connection::{Connection, NEVER};
+
+/// How long the peer may take to hang up when all is said, or to take the last answers.
+pub(super) const LINGER_MS: u64 = 2000;
+/// From how many places one call writes.
+const PARTS: usize = 16;
+
+/// Without a signal that would end the process if the peer is gone. Where there is no such flag, sockets have it.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+const SEND_FLAGS: i32 = 0;
+
+/// Writes from several places, and returns how much; 0 if the socket takes nothing for now.
+///
+/// # Errors
+///
+/// That the peer is gone.
+pub(super) fn send(socket: &Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        let sent = match parts {
+            [one] => socket.send_with_flags(one, SEND_FLAGS),
+            _ => socket.send_vectored_with_flags(parts, SEND_FLAGS),
+        };
+        match sent {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            sent => return sent,
+        }
+    }
+}
+
+impl Hub {
+    /// Writes what waits, as far as the socket takes it.
+    pub(super) fn write(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let (Some(connection), Some(socket)) = (&mut slot.connection, &slot.socket) else { return };
+        let mut sent = 0_u64;
+        while connection.waiting() > 0 && !slot.flags.has(Flags::BLOCKED) {
+            match send_output(socket, connection) {
+                Ok(0) => slot.flags.set(Flags::BLOCKED),
+                Ok(len) if connection.note_written(len).is_ok() => sent = sent.saturating_add(len as u64),
+                _ => {
+                    // What it sent before is still read.
+                    connection.abandon_output();
+                    slot.flags.set(Flags::READABLE.or(Flags::HUP));
+                    slot.flags.clear(Flags::PAUSED);
+                }
+            }
+        }
+        self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(sent);
+    }
+
+    /// Ends a connection's turn: forgets its events, writes what waits, and sees what the time asks for.
+    pub(super) fn end_turn(&mut self, index: u32) {
+        let now_ms = self.now_ms;
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(connection) = &mut slot.connection else { return };
+        if slot.socket.is_none() {
+            return;
+        }
+        if slot.flags.has(Flags::HELD) {
+            return self.write(index);
+        }
+        if slot.flags.has(Flags::PAUSED) {
+            connection.excuse_silence();
+        }
+        // Nothing is said to be written, so nothing can be wrong.
+        let mut wait_ms = connection.output(0, now_ms).map_or(NEVER, |output| output.wait_ms);
+        if connection.waiting() > 0 {
+            self.write(index);
+            let Some(connection) = self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()) else { return };
+            wait_ms = connection.output(0, now_ms).map_or(NEVER, |output| output.wait_ms);
+        }
+        self.see_how_full(index);
+        self.see_what_is_due(index, wait_ms);
+        self.queue(index);
+    }
+
+    /// Does not read from a peer that does not take what it is sent: while so much waits that what it sends next could not be
+    /// answered.
+    fn see_how_full(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(connection) = &slot.connection else { return };
+        let is_full = connection.waiting() > connection.high_water_len() / 2;
+        if !is_full {
+            slot.flags.clear(Flags::FULL);
+        } else if !slot.flags.has(Flags::FULL) {
+            slot.flags.set(Flags::FULL);
+            self.stats.read_pauses = self.stats.read_pauses.saturating_add(1);
+        }
+    }
+
+    fn see_what_is_due(&mut self, index: u32, wait_ms: u32) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if slot.flags.has(Flags::LINGERING) {
+            return;
+        }
+        if slot.flags.has(Flags::ENDING) {
+            if slot.is_written() {
+                self.end(index);
+            }
+        } else if wait_ms == 0 {
+            self.linger(index);
+        } else if wait_ms != NEVER {
+            let due_ms = self.now_ms.saturating_add(wait_ms.into());
+            self.wheel.set(&mut self.slots, index, due_ms);
+        }
+    }
+
+    /// Closes this side of TCP, and waits for the peer to close its own: closing both could destroy what is on its way to it
+    /// (RFC 6455 section 7.1.1).
+    fn linger(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if let Some(socket) = &slot.socket {
+            let _ = socket.shutdown(Shutdown::Write);
+        }
+        slot.flags.set(Flags::LINGERING);
+        self.set_exactly(index, LINGER_MS);
+    }
+
+    /// Calls a connection in so many milliseconds, and not before.
+    pub(super) fn set_exactly(&mut self, index: u32, in_ms: u64) {
+        let due_ms = self.now_ms.saturating_add(in_ms);
+        self.wheel.set_exactly(&mut self.slots, index, due_ms);
+    }
+
+    /// TCP has ended, or is ended here. What is left is to tell the application, if it knows of the connection.
+    pub(super) fn end(&mut self, index: u32) {
+        self.wheel.clear(&mut self.slots, index);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(socket) = slot.socket.take() else { return };
+        let _ = self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd()));
+        // A process that was forked may have it open, too.
+        let _ = socket.shutdown(Shutdown::Both);
+        drop(socket);
+        slot.flags.set(Flags::ENDED);
+        let is_reported = slot.flags.has(Flags::REPORTED);
+        self.topics.unsubscribe_all(&mut self.slots, index);
+        self.end_rests();
+        if is_reported {
+            self.queue(index);
+        } else {
+            self.slots.remove(index);
+        }
+    }
+}
+
+impl Slot {
+    fn is_written(&self) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.waiting() == 0)
+    }
+}
+
+/// Writes what waits from its first places.
+fn send_output(socket: &Socket, connection: &Connection) -> io::Result<usize> {
+    let mut parts = [IoSlice::new(&[]); PARTS];
+    let count = parts.iter_mut().zip(connection.parts()).map(|(place, part)| *place = IoSlice::new(part)).count();
+    send(socket, parts.get(..count).unwrap_or_default())
+}

@@ -1,0 +1,430 @@
+/* The hub: with a client that is a socket of this program, and all that can be done wrong with it. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include "wsframe.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { PATIENCE_MS = 20000, NOBODY = 7 };
+
+static const char request[] = "GET /room HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+static const char masked_hello[] = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+
+static wsframe_batch batch;
+
+static wsframe_hub *new_hub(uint32_t flags, int *port) {
+    wsframe_hub *hub = NULL;
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = flags;
+    CHECK_EQ(wsframe_hub_new(NULL, &hub), 0);
+    ptrdiff_t listening = wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, &config);
+    CHECK(listening > 0 && listening < 65536);
+    *port = (int)listening;
+    return hub;
+}
+
+static int connect_to(int port) {
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {0};
+    address.sin_family = AF_INET;
+    address.sin_port = htons((uint16_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    return client;
+}
+
+static void say(int client, const void *bytes, size_t len) {
+    CHECK_EQ(write(client, bytes, len), len);
+}
+
+/* The next batch that has events. */
+static void next_events(wsframe_hub *hub) {
+    ptrdiff_t count = wsframe_hub_poll(hub, PATIENCE_MS, &batch);
+    CHECK(count > 0);
+    CHECK_EQ(batch.count, count);
+    CHECK_EQ(batch.flags | batch.reserved, 0);
+}
+
+/* The next batch, which has one event of this kind, and whose it is. */
+static uint64_t next_event(wsframe_hub *hub, int kind) {
+    next_events(hub);
+    CHECK_EQ(batch.count, 1);
+    CHECK_EQ(batch.events->kind, kind);
+    CHECK(batch.events->connection != 0);
+    return batch.events->connection;
+}
+
+/* What the hub has said to the client begins with this; the hub is polled until it has. */
+static void hears(wsframe_hub *hub, int client, const char *expected, size_t len) {
+    char heard[1024];
+    size_t have = 0;
+    struct pollfd polled = {.fd = client, .events = POLLIN};
+    while (have < len) {
+        CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+        if (poll(&polled, 1, 10) > 0) {
+            ssize_t got = read(client, heard + have, sizeof heard - have);
+            CHECK(got > 0);
+            have += (size_t)got;
+        }
+    }
+    CHECK_BYTES(heard, expected, len);
+}
+
+static uint64_t open_client(wsframe_hub *hub, int port, int *client) {
+    *client = connect_to(port);
+    say(*client, request, sizeof request - 1);
+    uint64_t id = next_event(hub, WSFRAME_EVENT_OPEN);
+    hears(hub, *client, BYTES("HTTP/1.1 101 "));
+    return id;
+}
+
+static void null_is_refused(void) {
+    about("NULL in every place");
+    int port;
+    wsframe_hub *hub = new_hub(0, &port);
+    wsframe_connection *connection = NULL;
+    wsframe_stats stats;
+    const uint64_t id = NOBODY;
+    const size_t len = 1;
+    const ptrdiff_t refused[] = {
+        wsframe_hub_new(NULL, NULL),
+        wsframe_hub_listen(NULL, BYTES("127.0.0.1:0"), 0, NULL),
+        wsframe_hub_listen(hub, NULL, 1, 0, NULL),
+        wsframe_hub_poll(NULL, 0, &batch),
+        wsframe_hub_poll(hub, 0, NULL),
+        wsframe_hub_connection(NULL, NOBODY, &connection),
+        wsframe_hub_connection(hub, NOBODY, NULL),
+        wsframe_hub_send(NULL, NOBODY, WSFRAME_OPCODE_TEXT, NULL, 0),
+        wsframe_hub_send(hub, NOBODY, WSFRAME_OPCODE_TEXT, NULL, 1),
+        wsframe_hub_send_many(NULL, &id, WSFRAME_OPCODE_TEXT, "a", &len, 1),
+        wsframe_hub_send_many(hub, NULL, WSFRAME_OPCODE_TEXT, "a", &len, 1),
+        wsframe_hub_send_many(hub, &id, WSFRAME_OPCODE_TEXT, NULL, &len, 1),
+        wsframe_hub_send_many(hub, &id, WSFRAME_OPCODE_TEXT, "a", NULL, 1),
+        wsframe_hub_subscribe(NULL, NOBODY, BYTES("a")),
+        wsframe_hub_subscribe(hub, NOBODY, NULL, 1),
+        wsframe_hub_unsubscribe(NULL, NOBODY, BYTES("a")),
+        wsframe_hub_unsubscribe(hub, NOBODY, NULL, 1),
+        wsframe_hub_subscribers(NULL, BYTES("a")),
+        wsframe_hub_subscribers(hub, NULL, 1),
+        wsframe_hub_publish(NULL, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, BYTES("a")),
+        wsframe_hub_publish(hub, NULL, 1, 0, WSFRAME_OPCODE_TEXT, BYTES("a")),
+        wsframe_hub_publish(hub, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, NULL, 1),
+        wsframe_hub_pause(NULL, NOBODY, 1),
+        wsframe_hub_fd(NULL),
+        wsframe_hub_wake(NULL),
+        wsframe_hub_stop(NULL, 0),
+        wsframe_hub_stats(NULL, &stats),
+        wsframe_hub_stats(hub, NULL),
+    };
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        about("NULL, call %zu", i);
+        CHECK_EQ(refused[i], WSFRAME_ERROR_ARGUMENT);
+    }
+    wsframe_hub_free(hub);
+    wsframe_hub_free(NULL);
+}
+
+static void what_cannot_be_right_is_refused(void) {
+    about("arguments");
+    wsframe_hub *hub = NULL;
+    wsframe_hub_config config = {0};
+    CHECK_EQ(wsframe_hub_new(&config, &hub), WSFRAME_ERROR_ARGUMENT);
+    CHECK(hub == NULL);
+    config.struct_size = sizeof config;
+    config.max_connections = 1;
+    CHECK_EQ(wsframe_hub_new(&config, &hub), 0);
+    wsframe_config wrong = {0};
+    wrong.struct_size = sizeof wrong;
+    wrong.deflate_level = 10;
+    CHECK_EQ(wsframe_hub_listen(hub, BYTES("localhost:80"), 0, NULL), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 2, NULL), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, &wrong), WSFRAME_ERROR_ARGUMENT);
+    ptrdiff_t port = wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, NULL);
+    char same[32];
+    int len = snprintf(same, sizeof same, "127.0.0.1:%d", (int)port);
+    CHECK_EQ(wsframe_hub_listen(hub, same, (size_t)len, WSFRAME_LISTEN_REUSE_PORT, NULL), WSFRAME_ERROR_IO);
+    CHECK_EQ(errno, EADDRINUSE);
+    CHECK_EQ(wsframe_hub_send(hub, NOBODY, WSFRAME_OPCODE_CLOSE, NULL, 0), 0); /* nobody hears it */
+    CHECK_EQ(wsframe_hub_send(hub, NOBODY, 3, NULL, 0), WSFRAME_ERROR_ARGUMENT);
+    const uint64_t id = NOBODY;
+    const size_t one = 1;
+    uint32_t piece = WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_MORE;
+    CHECK_EQ(wsframe_hub_send_many(hub, &id, piece, "a", &one, 1), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_subscribe(hub, NOBODY, NULL, 0), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_unsubscribe(hub, NOBODY, NULL, 0), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_publish(hub, BYTES("a"), 0, piece, BYTES("a")), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_publish(hub, BYTES("a"), 0, WSFRAME_OPCODE_PING, BYTES("a")), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_publish(hub, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, BYTES("\xFF")), WSFRAME_ERROR_ARGUMENT);
+    wsframe_hub_free(hub);
+}
+
+/* The id of a connection that is gone, of one that never was, and 0. */
+static void nothing_is_done_with_an_id_of_nobody(void) {
+    about("stale ids");
+    int port, client;
+    wsframe_hub *hub = new_hub(0, &port);
+    wsframe_connection *connection = NULL;
+    uint64_t stale = open_client(hub, port, &client);
+    CHECK_EQ(close(client), 0);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == stale);
+    CHECK_EQ(batch.events->close_code, 1006);
+    CHECK_EQ(wsframe_hub_send(hub, stale, WSFRAME_OPCODE_TEXT, BYTES("a")), 0);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    uint64_t other = open_client(hub, port, &client);
+    CHECK(other != stale);
+    const uint64_t nobody[] = {stale, NOBODY, 0, UINT64_MAX};
+    const size_t len = 1;
+    for (size_t i = 0; i < COUNT(nobody); i++) {
+        CHECK_EQ(wsframe_hub_send(hub, nobody[i], WSFRAME_OPCODE_TEXT, BYTES("a")), 0);
+        CHECK_EQ(wsframe_hub_send_many(hub, &nobody[i], WSFRAME_OPCODE_TEXT, "a", &len, 1), 1);
+        CHECK_EQ(wsframe_hub_connection(hub, nobody[i], &connection), 0);
+        CHECK_EQ(wsframe_hub_subscribe(hub, nobody[i], BYTES("a")), 0);
+        CHECK_EQ(wsframe_hub_unsubscribe(hub, nobody[i], BYTES("a")), 0);
+        CHECK_EQ(wsframe_hub_pause(hub, nobody[i], 1), 0);
+    }
+    CHECK(connection == NULL);
+    wsframe_stats stats;
+    CHECK_EQ(wsframe_hub_stats(hub, &stats), 0);
+    CHECK_EQ(stats.accepted, 2);
+    CHECK_EQ(stats.connections, 1);
+    CHECK_EQ(stats.messages_sent, 0);
+    close(client);
+    wsframe_hub_free(hub);
+}
+
+static void is_the_hubs(ptrdiff_t returned) {
+    CHECK_EQ(returned, WSFRAME_ERROR_STATE);
+    CHECK(strstr(wsframe_why(), "hub") != NULL);
+}
+
+/* The request is answered on the connection itself; what the hub does is left to it. */
+static void connections_are_lent(void) {
+    about("lent connections");
+    int port, client, other;
+    wsframe_hub *hub = new_hub(WSFRAME_CONFIG_ASK, &port);
+    wsframe_connection *connection, *second;
+    wsframe_batch own;
+    wsframe_output output;
+    wsframe_part part;
+    const void *value;
+    client = connect_to(port);
+    say(client, request, sizeof request - 1);
+    uint64_t id = next_event(hub, WSFRAME_EVENT_REQUEST);
+    CHECK_EQ(batch.data_len, sizeof request - 1);
+    CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+    CHECK_EQ(wsframe_connection_state(connection), WSFRAME_STATE_ASKED);
+    CHECK_EQ(wsframe_connection_target(connection, &value), 5);
+    CHECK_EQ(wsframe_connection_field(connection, BYTES("Host"), &value), 1);
+    CHECK_EQ(wsframe_connection_add_field(connection, BYTES("X-Hub"), BYTES("1")), 0);
+    is_the_hubs(wsframe_connection_receive(connection, BYTES("a"), &own));
+    char in[] = "a";
+    is_the_hubs(wsframe_connection_receive_in_place(connection, in, 1, &own));
+    is_the_hubs(wsframe_connection_gone(connection, &own));
+    is_the_hubs(wsframe_connection_output(connection, 0, 0, &output));
+    is_the_hubs(wsframe_connection_output(connection, WSFRAME_ALL, 0, &output));
+    is_the_hubs(wsframe_connection_parts(connection, &part, 1));
+    wsframe_connection_free(connection);
+    CHECK_EQ(wsframe_connection_accept(connection, NULL, 0, 0, &own), 1);
+    CHECK_EQ(own.events->kind, WSFRAME_EVENT_OPEN);
+    CHECK(own.events->connection == id);
+    hears(hub, client, BYTES("HTTP/1.1 101 "));
+
+    other = connect_to(port);
+    say(other, request, sizeof request - 1);
+    uint64_t other_id = next_event(hub, WSFRAME_EVENT_REQUEST);
+    CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+    CHECK_EQ(wsframe_hub_connection(hub, other_id, &second), 1);
+    CHECK(connection != second);
+    CHECK_EQ(wsframe_connection_state(connection), WSFRAME_STATE_OPEN);
+    CHECK_EQ(wsframe_connection_respond(second, 404, BYTES("no")) > 0, 1);
+    CHECK_EQ(wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_MORE, BYTES("a")), 3);
+    CHECK_EQ(wsframe_connection_send(connection, WSFRAME_OPCODE_TEXT, BYTES("b")), 6);
+    CHECK_EQ(wsframe_connection_close(connection, 3000, NULL, 0), 10);
+    hears(hub, client, BYTES("\x01\x01" "a" "\x80\x01" "b" "\x88\x02\x0b\xb8"));
+    hears(hub, other, BYTES("HTTP/1.1 404 "));
+    close(other);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == other_id);
+    say(client, BYTES("\x88\x82\0\0\0\0\x0b\xb8"));
+    CHECK(next_event(hub, WSFRAME_EVENT_CLOSE) == id);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    CHECK_EQ(read(client, in, 1), 0);
+    close(client);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == id);
+    CHECK_EQ(batch.events->close_code, 3000);
+    wsframe_hub_free(hub);
+}
+
+static void what_is_sent_and_published_arrives(void) {
+    about("send_many, publish");
+    int port, clients[2];
+    wsframe_hub *hub = new_hub(0, &port);
+    uint64_t ids[3];
+    ids[0] = open_client(hub, port, &clients[0]);
+    ids[1] = open_client(hub, port, &clients[1]);
+    ids[2] = ids[0];
+    const size_t lens[] = {1, 2, 0};
+    CHECK_EQ(wsframe_hub_send_many(hub, ids, WSFRAME_OPCODE_BINARY, "abb", lens, 3), 3);
+    hears(hub, clients[0], BYTES("\x82\x01" "a" "\x82\0"));
+    hears(hub, clients[1], BYTES("\x82\x02" "bb"));
+    CHECK_EQ(wsframe_hub_subscribe(hub, ids[0], BYTES("news")), 1);
+    CHECK_EQ(wsframe_hub_subscribe(hub, ids[1], BYTES("news")), 1);
+    CHECK_EQ(wsframe_hub_subscribers(hub, BYTES("news")), 2);
+    CHECK_EQ(wsframe_hub_publish(hub, BYTES("news"), ids[0], WSFRAME_OPCODE_TEXT, BYTES("n")), 1);
+    hears(hub, clients[1], BYTES("\x81\x01n"));
+    CHECK_EQ(wsframe_hub_unsubscribe(hub, ids[1], BYTES("news")), 1);
+    CHECK_EQ(wsframe_hub_publish(hub, BYTES("news"), 0, WSFRAME_OPCODE_TEXT, BYTES("o")), 1);
+    CHECK_EQ(wsframe_hub_publish(hub, NULL, 0, 0, WSFRAME_OPCODE_TEXT, BYTES("p")), 2);
+    hears(hub, clients[0], BYTES("\x81\x01o\x81\x01p"));
+    hears(hub, clients[1], BYTES("\x81\x01p"));
+    say(clients[0], masked_hello, sizeof masked_hello - 1);
+    CHECK(next_event(hub, WSFRAME_EVENT_TEXT) == ids[0]);
+    CHECK_EQ(batch.events->flags, WSFRAME_DATA_FIRST | WSFRAME_DATA_LAST);
+    CHECK_EQ(batch.events->len, 5);
+    CHECK_BYTES((const char *)batch.data + batch.events->offset, "Hello", 5);
+    CHECK_EQ(wsframe_hub_send(hub, ids[0], batch.events->kind, (const char *)batch.data + batch.events->offset, 5), 7);
+    hears(hub, clients[0], BYTES("\x81\x05Hello"));
+
+    about("stop");
+    CHECK_EQ(wsframe_hub_stop(hub, 0), 0);
+    CHECK_EQ(wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, NULL), WSFRAME_ERROR_STATE);
+    size_t gone = 0;
+    while (wsframe_hub_poll(hub, PATIENCE_MS, &batch) >= 0 && !(batch.flags & WSFRAME_BATCH_STOPPED))
+        for (size_t i = 0; i < batch.count; i++)
+            gone += batch.events[i].kind == WSFRAME_EVENT_GONE;
+    CHECK_EQ(gone, 2);
+    CHECK_EQ(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch), 0);
+    CHECK_EQ(batch.flags, WSFRAME_BATCH_STOPPED);
+    close(clients[0]);
+    close(clients[1]);
+    wsframe_hub_free(hub);
+}
+
+static int is_readable(ptrdiff_t fd, int wait_ms) {
+    struct pollfd polled = {.fd = (int)fd, .events = POLLIN};
+    return poll(&polled, 1, wait_ms);
+}
+
+/* It is quiet when there is nothing to do, and tells of sockets, of what was sent, of wakes and of what is due. */
+static void the_descriptor_tells_of_all_there_is_to_do(void) {
+    about("fd");
+    int port, client;
+    wsframe_hub *hub = NULL;
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.ping_interval_ms = 300;
+    CHECK_EQ(wsframe_hub_new(NULL, &hub), 0);
+    port = (int)wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, &config);
+    ptrdiff_t fd = wsframe_hub_fd(hub);
+    CHECK(fd >= 0);
+    CHECK(wsframe_hub_fd(hub) == fd);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    CHECK_EQ(is_readable(fd, 0), 0);
+    CHECK_EQ(wsframe_hub_wake(hub), 0);
+    CHECK_EQ(is_readable(fd, 0), 1);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    CHECK_EQ(is_readable(fd, 0), 0);
+    client = connect_to(port);
+    CHECK_EQ(is_readable(fd, PATIENCE_MS), 1);
+    say(client, request, sizeof request - 1);
+    uint64_t id = next_event(hub, WSFRAME_EVENT_OPEN);
+    while (is_readable(fd, 50))
+        CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, BYTES("a")), 3);
+    CHECK_EQ(is_readable(fd, PATIENCE_MS), 1);
+    hears(hub, client, BYTES("HTTP/1.1 101 "));
+    about("fd and timers");
+    int count = 0;
+    for (; count < 100; count++) { /* until a ping is sent, with no more than a few polls */
+        char byte;
+        CHECK_EQ(is_readable(fd, PATIENCE_MS), 1);
+        CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+        if (recv(client, &byte, 1, MSG_DONTWAIT) == 1 && byte == '\x89') break;
+    }
+    CHECK(count < 100);
+    close(client);
+    wsframe_hub_free(hub);
+}
+
+struct other_thread {
+    wsframe_hub *hub;
+    ptrdiff_t polled, sent;
+    int says_thread;
+};
+
+static void *use_foreign_hub(void *argument) {
+    struct other_thread *other = argument;
+    wsframe_batch own;
+    other->polled = wsframe_hub_poll(other->hub, 0, &own);
+    other->says_thread = wsframe_why() != NULL && strstr(wsframe_why(), "thread") != NULL;
+    other->sent = wsframe_hub_send(other->hub, NOBODY, WSFRAME_OPCODE_TEXT, NULL, 0);
+    wsframe_hub_wake(other->hub);
+    return NULL;
+}
+
+static void another_thread_may_only_wake(void) {
+    about("another thread");
+    int port;
+    struct other_thread other = {new_hub(0, &port), 0, 0, 0};
+    pthread_t thread;
+    CHECK_EQ(wsframe_hub_poll(other.hub, 0, &batch), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, use_foreign_hub, &other), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(other.polled, WSFRAME_ERROR_STATE);
+    CHECK_EQ(other.sent, WSFRAME_ERROR_STATE);
+    CHECK(other.says_thread);
+    CHECK_EQ(wsframe_hub_poll(other.hub, WSFRAME_NEVER, &batch), 0); /* it was woken */
+    wsframe_hub_free(other.hub);
+}
+
+/* A forked process can do nothing with the hub but free it, and its parent's connections do not notice. */
+static void a_fork_has_no_hub(void) {
+    about("fork");
+    int port, client, status;
+    wsframe_hub *hub = new_hub(0, &port);
+    uint64_t id = open_client(hub, port, &client);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        wsframe_batch own;
+        int refused = wsframe_hub_poll(hub, 0, &own) == WSFRAME_ERROR_STATE && strstr(wsframe_why(), "fork") != NULL;
+        refused += wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, BYTES("a")) == WSFRAME_ERROR_STATE;
+        refused += wsframe_hub_wake(hub) == WSFRAME_ERROR_STATE;
+        refused += wsframe_hub_stop(hub, 0) == WSFRAME_ERROR_STATE;
+        wsframe_hub_free(hub);
+        _exit(refused);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 4);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    say(client, masked_hello, sizeof masked_hello - 1);
+    CHECK(next_event(hub, WSFRAME_EVENT_TEXT) == id);
+    CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, BYTES("a")), 3);
+    hears(hub, client, BYTES("\x81\x01" "a"));
+    close(client);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == id);
+    wsframe_hub_free(hub);
+}
+
+int main(void) {
+    null_is_refused();
+    what_cannot_be_right_is_refused();
+    nothing_is_done_with_an_id_of_nobody();
+    connections_are_lent();
+    what_is_sent_and_published_arrives();
+    the_descriptor_tells_of_all_there_is_to_do();
+    another_thread_may_only_wake();
+    a_fork_has_no_hub();
+    return passed();
+}
