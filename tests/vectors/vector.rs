@@ -205,6 +205,10 @@ impl Vector {
             }
             "config" => self.config = words,
             "in" => self.add_input(Part::Bytes(bytes(&words)?), line),
+            "head" => {
+                let &[role] = &self.roles[..] else { return Err("a head is of one role".to_owned()) };
+                self.add_input(Part::Bytes(head(role, &words)?), line);
+            }
             "frame" => {
                 let (times, first, payload) = frame(&words)?;
                 self.add_input(Part::Frames(times, first, payload), line);
@@ -303,19 +307,64 @@ impl Step {
     }
 }
 
-/// Splits at spaces that are not between quotes.
+/// The lines of the usual head, which the peer of a server and the peer of a client send.
+const USUAL_HEADS: [&[&str]; 2] = [
+    &[
+        r#""GET / HTTP/1.1""#,
+        r#""Host: a""#,
+        r#""Upgrade: websocket""#,
+        r#""Connection: Upgrade""#,
+        r#""Sec-WebSocket-Version: 13""#,
+        r#""Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==""#,
+    ],
+    &[
+        r#""HTTP/1.1 101 Switching Protocols""#,
+        r#""Upgrade: websocket""#,
+        r#""Connection: Upgrade""#,
+        r#""Sec-WebSocket-Accept: " {accept}"#,
+    ],
+];
+
+/// The usual head of the peer of a connection in this role, changed as the words say.
+fn head(role: u32, changes: &[String]) -> Result<Bytes, String> {
+    let mut lines = USUAL_HEADS[role as usize].to_vec();
+    for (at, change) in changes.iter().enumerate() {
+        let (sign, rest) = change.split_at_checked(1).ok_or("an empty word")?;
+        let name = rest.trim_start_matches('"').split(':').next().unwrap_or_default();
+        let is_named = |line: &&str| line[1..].split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name));
+        let place = || lines.iter().position(is_named).ok_or_else(|| format!("the head has no field {name}"));
+        match sign {
+            "\"" if at == 0 => lines[0] = change,
+            "+" if rest.starts_with('"') => lines.push(rest),
+            "=" if rest.starts_with('"') => {
+                let place = place()?;
+                lines[place] = rest;
+            }
+            "-" => {
+                let place = place()?;
+                lines.remove(place);
+            }
+            _ => return Err(format!("{change} is no change of a head")),
+        }
+    }
+    bytes(&words(&format!(r#"{} "\r\n\r\n""#, lines.join(r#" "\r\n" "#)))?)
+}
+
+/// Splits at spaces that are not between quotes; a sign may stand before a quote.
 fn words(value: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut rest = value.trim_start();
     while !rest.is_empty() {
-        let end = if rest.starts_with('"') {
+        let quoted = rest.strip_prefix(['+', '=']).unwrap_or(rest);
+        let end = if quoted.starts_with('"') {
             let mut is_escaped = false;
             let closes = |(_, c): &(usize, char)| {
                 let closes = *c == '"' && !is_escaped;
                 is_escaped = *c == '\\' && !is_escaped;
                 closes
             };
-            rest.char_indices().skip(1).find(closes).ok_or("a quote is not closed")?.0 + 1
+            let before = rest.len() - quoted.len();
+            before + quoted.char_indices().skip(1).find(closes).ok_or("a quote is not closed")?.0 + 1
         } else {
             rest.find(' ').unwrap_or(rest.len())
         };

@@ -31,6 +31,24 @@ final class VectorsTest extends TestCase
     /** The masking key of RFC 6455 section 5.7. */
     private const MASK_KEY = "\x37\xfa\x21\x3d";
 
+    /** The lines of the usual head of the peer. */
+    private const USUAL_HEADS = [
+        'server' => [
+            '"GET / HTTP/1.1"',
+            '"Host: a"',
+            '"Upgrade: websocket"',
+            '"Connection: Upgrade"',
+            '"Sec-WebSocket-Version: 13"',
+            '"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="',
+        ],
+        'client' => [
+            '"HTTP/1.1 101 Switching Protocols"',
+            '"Upgrade: websocket"',
+            '"Connection: Upgrade"',
+            '"Sec-WebSocket-Accept: " {accept}',
+        ],
+    ];
+
     /** Inputs above so many bytes are not cut in two everywhere. */
     private const LONG = 400;
 
@@ -472,7 +490,8 @@ final class VectorsTest extends TestCase
     {
         $input = '';
         foreach ($lines as [$key, $words]) {
-            if ($key === 'in') {
+            if ($key !== 'frame') {
+                $words = $key === 'head' ? $this->head($words) : $words;
                 $input .= self::bytes($words, $this->accept);
                 continue;
             }
@@ -480,6 +499,32 @@ final class VectorsTest extends TestCase
             $input .= str_repeat($this->frame(hexdec($words[0]), self::bytes(array_slice($words, 1))), $times);
         }
         return $input;
+    }
+
+    /**
+     * The usual head of the peer, changed as the words say.
+     *
+     * @param list<string> $changes
+     *
+     * @return list<string> Words that stand for its bytes.
+     */
+    private function head(array $changes): array
+    {
+        $name = static fn (string $word): string => strtolower(explode(':', ltrim($word, '"'))[0]);
+        $lines = self::USUAL_HEADS[$this->role];
+        foreach ($changes as $change) {
+            [$sign, $rest] = [$change[0], substr($change, 1)];
+            if ($sign === '"') {
+                $lines[0] = $change;
+            } elseif ($sign === '+') {
+                $lines[] = $rest;
+            } else {
+                $place = array_search($name($rest), array_map($name, $lines), true);
+                self::check($place !== false, "the head has no field for $change");
+                array_splice($lines, $place, 1, $sign === '=' ? [$rest] : []);
+            }
+        }
+        return self::words(implode(' "\r\n" ', $lines) . ' "\r\n\r\n"');
     }
 
     /** What the peer sends. */
@@ -564,8 +609,7 @@ final class VectorsTest extends TestCase
                 continue;
             }
             [$key, $value] = preg_split('/ +/', $text, 2) + [1 => ''];
-            preg_match_all('/"(?:[^"\\\\]|\\\\.)*"|[^ ]+/', $value, $words);
-            $words = $words[0];
+            $words = self::words($value);
             $vector = array_key_last($vectors);
             $step = $vector === null ? null : array_key_last($vectors[$vector]['steps']);
             switch ($key) {
@@ -581,6 +625,7 @@ final class VectorsTest extends TestCase
                     $vectors[$vector]['config'] = $words;
                     break;
                 case 'in':
+                case 'head':
                 case 'frame':
                     if (!self::isInputOnly($vectors[$vector]['steps'][$step ?? -1] ?? null)) {
                         $vectors[$vector]['steps'][] = self::newStep('in', [], $i + 1);
@@ -618,6 +663,13 @@ final class VectorsTest extends TestCase
             }
         }
         return $vectors;
+    }
+
+    /** @return list<string> */
+    private static function words(string $value): array
+    {
+        preg_match_all('/[+=]?"(?:[^"\\\\]|\\\\.)*"|[^ ]+/', $value, $words);
+        return $words[0];
     }
 
     /** @param list<string> $words */

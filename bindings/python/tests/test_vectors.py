@@ -16,7 +16,23 @@ SEEDS = range(10)
 WHOLE = DataFlag.FIRST | DataFlag.LAST
 DUE = {"close": 0, "never": None}
 COMPRESS = {"plain": False, "compressed": True}
-WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
+WORDS = re.compile(r'[+=]?"(?:[^"\\]|\\.)*"|\S+')
+USUAL_HEADS = {
+    "server": (
+        '"GET / HTTP/1.1"',
+        '"Host: a"',
+        '"Upgrade: websocket"',
+        '"Connection: Upgrade"',
+        '"Sec-WebSocket-Version: 13"',
+        '"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="',
+    ),
+    "client": (
+        '"HTTP/1.1 101 Switching Protocols"',
+        '"Upgrade: websocket"',
+        '"Connection: Upgrade"',
+        '"Sec-WebSocket-Accept: " {accept}',
+    ),
+}
 ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\", '"': b'"'}
 
 
@@ -52,7 +68,7 @@ class Vector:
             self.roles = {"both": ("server", "client")}.get(value, (value,))
         elif key == "config":
             self.config = dict(config_word(word) for word in words)
-        elif key in ("in", "frame"):
+        elif key in ("in", "head", "frame"):
             last = self.steps[-1] if self.steps else None
             if last is None or last.doing[0] != "input" or last.expected:
                 last = Step(line, ("input", []))
@@ -87,6 +103,25 @@ def config_word(word):
     if name in ("extensions", "subprotocol", "target"):
         return name, value
     return name, int(value) if value else True
+
+
+def head(role, changes):
+    """Words for the bytes of the usual head of the peer of a connection in this role, with changes."""
+    lines = list(USUAL_HEADS[role])
+    for change in changes:
+        sign, rest = change[0], change[1:]
+        if sign == '"':
+            lines[0] = change
+        elif sign == "+":
+            lines.append(rest)
+        else:
+            place = [field_name(line) for line in lines].index(field_name(rest))
+            lines[place : place + 1] = [rest] if sign == "=" else []
+    return WORDS.findall(r' "\r\n" '.join(lines) + r' "\r\n\r\n"')
+
+
+def field_name(word):
+    return word.lstrip('"').partition(":")[0].lower()
 
 
 def octets(words, accept=b""):
@@ -222,6 +257,8 @@ class Run:
     def input_of(self, key, words):
         if key == "in":
             return octets(words, self.accept_key)
+        if key == "head":
+            return octets(head(self.role, words), self.accept_key)
         times, (first, *payload) = repeated(words)
         return frame(self.role, int(first, 16), octets(payload, self.accept_key)) * times
 
