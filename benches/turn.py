@@ -160,8 +160,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="SERVER,...", help=f"all that are there, or some of {keys_of(SERVERS)}")
     parser.add_argument("--cells", metavar="CELL,...", help=f"all, or some of {keys_of(CELLS)}")
     parser.add_argument("--baseline", metavar="SERVER", help="what the others are compared to, or else the first one")
-    parser.add_argument("--rounds", type=int, default=5, help="how many turns each has (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=2, help="how long a turn is measured (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="how many turns each has (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1, help="how long a turn is measured (%(default)s)")
     return parser.parse_args()
 
 
