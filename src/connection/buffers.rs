@@ -7,9 +7,9 @@ use std::ops::Range;
 use super::event::{Event, EventFlag, EventKind};
 use super::large::{self, LARGE, make_room};
 use super::output::Output;
-use super::receive::append_unmasked;
 use crate::error::Error;
 use crate::frame::ControlPayload;
+use crate::mask;
 use crate::memory::{Boxed, append};
 use crate::pool::{self, Pool};
 use crate::utf8::Validator;
@@ -379,6 +379,21 @@ impl Buffers {
         self.output.clear();
         self.unanswered = None;
         self.give_large();
+    }
+}
+
+/// Unmasks a payload, or the part of one that begins at `offset`, to the end of what is kept, and checks it if it is `text`.
+#[inline]
+fn append_unmasked(
+    kept: &mut Vec<u8>,
+    payload: &[u8],
+    key: Option<[u8; 4]>,
+    offset: usize,
+    text: Option<&mut Validator>,
+) -> Result<(), Error> {
+    match text {
+        Some(text) => text.append_unmasked(kept, payload, key, offset),
+        None => mask::append_unmasked(kept, payload, key, offset),
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::output::LENT_LEN;
 use super::{Compress, Config, ConfigFlag, Connection, Role};
 use crate::deflate::{Compressor, Direction};
 use crate::error::Error;
@@ -10,6 +9,9 @@ use crate::frame::{FIN, Opcode, RSV1};
 use crate::memory::copied;
 use crate::shared::Shared;
 use crate::utf8;
+
+/// From this length on a prepared message is lent: a shorter one is copied for less than a write of its own costs.
+const LENT_LEN: usize = 16 << 10;
 
 /// A message that is checked and compressed once, and may then be sent on many connections, also from several threads. What
 /// is long is not copied there: they share it until it is written.

@@ -10,9 +10,6 @@ use crate::error::Error;
 use crate::memory::{append, push};
 use crate::shared::Shared;
 
-/// From this length on a prepared message is lent: a shorter one is copied for less than a write of its own costs.
-pub(super) const LENT_LEN: usize = 16 << 10;
-
 thread_local! {
     /// What was lent last as written, and belongs to no connection any more.
     static TAKEN: RefCell<Taken> = const { RefCell::new(Taken { bytes: Vec::new(), message: None }) };

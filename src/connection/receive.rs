@@ -8,7 +8,7 @@ use super::{ConfigFlag, Connection, Event, EventFlag, EventKind, Farewell, Role,
 use crate::close::{self, Close};
 use crate::error::Error;
 use crate::frame::{ControlPayload, FIN, Header, MAX_HEADER_LEN, Opcode};
-use crate::mask::{self, unmask};
+use crate::mask::unmask;
 use crate::utf8::Validator;
 
 /// With more output than this waiting, only the last ping is answered (RFC 6455 section 5.5.3).
@@ -462,21 +462,6 @@ pub(super) fn unmask_in_place(
         }
         (None, Some(text)) => text.push(payload),
         (None, None) => Ok(()),
-    }
-}
-
-/// Unmasks a payload, or the part of one that begins at `offset`, to the end of what is kept, and checks it if it is `text`.
-#[inline]
-pub(super) fn append_unmasked(
-    kept: &mut Vec<u8>,
-    payload: &[u8],
-    key: Option<[u8; 4]>,
-    offset: usize,
-    text: Option<&mut Validator>,
-) -> Result<(), Error> {
-    match text {
-        Some(text) => text.append_unmasked(kept, payload, key, offset),
-        None => mask::append_unmasked(kept, payload, key, offset),
     }
 }
 
