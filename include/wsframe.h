@@ -3,7 +3,8 @@
  */
 /*
  * libwsframe speaks WebSocket (RFC 6455, compressed or not: RFC 7692) for programs in any language that can call C. A hub is a
- * server with its sockets, for many clients. All else does no I/O: bytes that were read go in, bytes to be written come out.
+ * server or a client with its sockets, for many connections, and their loop. All else does no I/O: bytes that were read go in,
+ * bytes to be written come out.
  *
  * The whole of a server that sends each message back, on a hub; see wsframe_hub_new() and those that follow:
  *
@@ -91,7 +92,8 @@
  *    and extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection or hub is then dead: every call
  *    but _free() returns WSFRAME_ERROR_STATE. The process and its other handles live on. Where memory ends
  *    a call returns WSFRAME_ERROR_MEMORY, or a peer is closed with 1011. Out of reach is only what the C library takes for a
- *    thread that uses libwsframe for the first time, a few hundred bytes.
+ *    thread that uses libwsframe for the first time, a few hundred bytes, and what it takes for the thread in which a hub looks
+ *    up the name of a server.
  * 8. The frame functions have no state and may be called from any thread at any time. A connection may be used from one
  *    thread at a time; different connections never meet. A wsframe_message does not change, and any number of threads may
  *    use it at a time. A hub belongs to the thread of its first poll; only wsframe_hub_wake() may be called from others.
@@ -347,6 +349,20 @@ typedef enum wsframe_event_kind {
      * handshake was done, else 1006; error is the code of the failure if there was one.
      */
     WSFRAME_EVENT_GONE = 20,
+    /**
+     * Of a hub: more output waited than high_water_len of the config, so that there was no room for a message, and now no
+     * more than half of that waits.
+     */
+    WSFRAME_EVENT_DRAIN = 21,
+    /**
+     * Of a hub: a time is over that wsframe_hub_timer() was told of. connection is the timer's number.
+     */
+    WSFRAME_EVENT_TIMER = 22,
+    /**
+     * Of a hub: a descriptor can be read from or written to that wsframe_hub_watch() was told of. connection is the
+     * descriptor, flags has what can be done: any of WSFRAME_WATCH_*.
+     */
+    WSFRAME_EVENT_READY = 23,
 } wsframe_event_kind;
 
 /**
@@ -470,6 +486,20 @@ typedef enum wsframe_listen_flag {
 } wsframe_listen_flag;
 
 /**
+ * What a descriptor is watched for, and what can be done with it.
+ */
+typedef enum wsframe_watch_flag {
+    /**
+     * It can be read from, or has ended.
+     */
+    WSFRAME_WATCH_READ = 1,
+    /**
+     * It can be written to.
+     */
+    WSFRAME_WATCH_WRITE = 2,
+} wsframe_watch_flag;
+
+/**
  * One WebSocket connection, of a server or a client, without I/O. The page above shows its loop. A hub has its own, and lends
  * them by wsframe_hub_connection().
  *
@@ -479,8 +509,8 @@ typedef enum wsframe_listen_flag {
 typedef struct wsframe_connection wsframe_connection;
 
 /**
- * Many WebSocket connections of a server, and the loop that serves them: sockets, timers, topics. The page above shows how it
- * is used.
+ * Many WebSocket connections, accepted and made, and the loop that serves them: sockets, timers, topics. The page above shows
+ * how it is used.
  *
  * A hub belongs to the thread of its first wsframe_hub_poll(), and to the process that made it: in another thread, and after a
  * fork, its functions return WSFRAME_ERROR_STATE, but for wsframe_hub_wake(), which may be called from any thread, and
@@ -655,9 +685,9 @@ typedef struct wsframe_deflate {
  */
 typedef struct wsframe_event {
     /**
-     * On which connection of a hub: its id. 0 for a connection of your own. It is in the record, and not in a list beside it,
-     * so that whoever goes through a batch has all of an event in one place; the record would not be shorter without it by
-     * more than the eight bytes that it takes.
+     * On which connection of a hub: its id. 0 for a connection of your own. Of WSFRAME_EVENT_TIMER and _READY what they say.
+     * It is in the record, and not in a list beside it, so that whoever goes through a batch has all of an event in one
+     * place; the record would not be shorter without it by more than the eight bytes that it takes.
      */
     uint64_t connection;
     /**
@@ -677,7 +707,7 @@ typedef struct wsframe_event {
      */
     uint8_t kind;
     /**
-     * Any of WSFRAME_DATA_*: FIRST and LAST for a message that is whole.
+     * Any of WSFRAME_DATA_*: FIRST and LAST for a message that is whole. Of WSFRAME_EVENT_READY any of WSFRAME_WATCH_*.
      */
     uint8_t flags;
     /**
@@ -1440,28 +1470,6 @@ ptrdiff_t wsframe_hub_new(const struct wsframe_hub_config *config,
 void wsframe_hub_free(struct wsframe_hub *hub);
 
 /**
- * Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or "unix:/run/chat.socket". Names
- * are not looked up. Port 0 lets the system choose. The file of a Unix socket that a server has left over is replaced, one at
- * which somebody listens is not; it stays when the hub ends.
- *
- * The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or
- * WSFRAME_LISTEN_REUSE_PORT. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
- *
- * Returns the port, 0 for a Unix socket.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if the address is none, flags has an unknown bit, or the config is wrong, of which wsframe_why()
- * says how; WSFRAME_ERROR_IO if the system refuses, of which errno says why, for instance EADDRINUSE; WSFRAME_ERROR_STATE if the
- * hub was stopped, or is not of this thread or process; WSFRAME_ERROR_MEMORY.
- *
- * hub is a live handle, address has its length, config is NULL or points to a config.
- */
-ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
-                             const void *address,
-                             size_t address_len,
-                             uint32_t flags,
-                             const struct wsframe_config *config);
-
-/**
  * Waits until something has happened on a connection, and writes it to *batch; for timeout_ms milliseconds at most, 0 for not
  * at all, WSFRAME_NEVER for as long as it takes. Before that it writes what was sent since the last call.
  *
@@ -1475,6 +1483,8 @@ ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
  * there is always room for an answer to each message. One call reads no more than 128 KiB from each connection, so that a peer
  * that sends much does not keep the others waiting, and returns about half a megabyte or 4,096 events; call again for the
  * rest. A long message that came in parts is a batch alone, with its data where they were put together.
+ *
+ * WSFRAME_EVENT_TIMER and _READY are of no connection: see wsframe_hub_timer() and wsframe_hub_watch().
  *
  * The call also returns when a signal has come and when wsframe_hub_wake() was called. *batch is always written. Events and data
  * live until the next poll or free.
@@ -1490,6 +1500,32 @@ ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
 ptrdiff_t wsframe_hub_poll(struct wsframe_hub *hub,
                            uint32_t timeout_ms,
                            struct wsframe_batch *batch);
+
+/**
+ * Ends a hub in good order: lets nobody in any more, closes all connections with 1001, and answers requests that wait with 503.
+ * Go on to poll until the batch has WSFRAME_BATCH_STOPPED: each connection that is known has its WSFRAME_EVENT_GONE before.
+ * Connections that have not ended in grace_ms milliseconds are given up. A second call only sets a new time.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub,
+                           uint32_t grace_ms);
+
+/**
+ * Writes to *stats what the hub has done so far. It costs next to nothing.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead or another call is running on it.
+ *
+ * hub is a live handle, stats points to a record that can be written.
+ */
+ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub,
+                            struct wsframe_stats *stats);
 
 /**
  * Lends the connection with this id until the next poll: writes its handle to *connection. What can be done with a connection
@@ -1511,6 +1547,69 @@ ptrdiff_t wsframe_hub_poll(struct wsframe_hub *hub,
 ptrdiff_t wsframe_hub_connection(struct wsframe_hub *hub,
                                  uint64_t id,
                                  struct wsframe_connection **connection);
+
+/**
+ * Reads no more from the connection with this id if is_paused is not 0, and reads on if it is 0. What was read already is still
+ * delivered. The peer is not given up meanwhile for a ping that it does not answer, and that it is gone shows later.
+ *
+ * Returns 1, or 0 if the connection is gone.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_pause(struct wsframe_hub *hub,
+                            uint64_t id,
+                            uint32_t is_paused);
+
+/**
+ * Ends TCP of the connection with this id at once, without a word to the peer. To close in good order there is
+ * wsframe_connection_close(). WSFRAME_EVENT_GONE follows, if there was an event of the connection before.
+ *
+ * Returns 1, or 0 if TCP had ended already.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_terminate(struct wsframe_hub *hub,
+                                uint64_t id);
+
+/**
+ * Writes to *address where the text is that says where the peer is, and returns its length: "192.0.2.1:50000",
+ * "[2001:db8::1]:50000", or "unix:" with the path of its socket if that has one. It is NULL and 0 if the connection is not
+ * connected yet or any more. The text has no NUL at its end, and lives until the next call on the hub.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection(); WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, address points to a pointer that can be written.
+ */
+ptrdiff_t wsframe_hub_address(struct wsframe_hub *hub,
+                              uint64_t id,
+                              const void **address);
+
+/**
+ * Keeps a pointer with the connection with this id, for wsframe_hub_user(): to what the application knows of it. The hub does not
+ * look at it.
+ *
+ * Returns 1, or 0 if the connection is gone.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection().
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_set_user(struct wsframe_hub *hub,
+                               uint64_t id,
+                               void *user);
+
+/**
+ * Returns the pointer that wsframe_hub_set_user() has kept; NULL if there is none, or the connection is gone. Still there while
+ * the batch lives that has its WSFRAME_EVENT_GONE.
+ *
+ * hub is a live handle.
+ */
+void *wsframe_hub_user(const struct wsframe_hub *hub,
+                       uint64_t id);
 
 /**
  * Sends a message on the connection with this id, as wsframe_connection_send() does: opcode is that of an event, or a piece, or
@@ -1614,18 +1713,108 @@ ptrdiff_t wsframe_hub_publish(struct wsframe_hub *hub,
                               size_t in_len);
 
 /**
- * Reads no more from the connection with this id if is_paused is not 0, and reads on if it is 0. What was read already is still
- * delivered. The peer is not given up meanwhile for a ping that it does not answer, and that it is gone shows later.
+ * Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or "unix:/run/chat.socket". Names
+ * are not looked up. Port 0 lets the system choose. The file of a Unix socket that a server has left over is replaced, one at
+ * which somebody listens is not; it stays when the hub ends.
  *
- * Returns 1, or 0 if the connection is gone.
+ * The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or
+ * WSFRAME_LISTEN_REUSE_PORT. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
+ * Returns the port, 0 for a Unix socket.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if the address is none, flags has an unknown bit, or the config is wrong, of which wsframe_why()
+ * says how; WSFRAME_ERROR_IO if the system refuses, of which errno says why, for instance EADDRINUSE; WSFRAME_ERROR_STATE if the
+ * hub was stopped, or is not of this thread or process; WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, address has its length, config is NULL or points to a config.
+ */
+ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
+                             const void *address,
+                             size_t address_len,
+                             uint32_t flags,
+                             const struct wsframe_config *config);
+
+/**
+ * Serves a socket that somebody else has opened: one that listens, as a service manager passes it on, or one that is connected.
+ * role is WSFRAME_ROLE_SERVER, or WSFRAME_ROLE_CLIENT if this end has connected. The hub makes a descriptor of its own for
+ * it: close yours whenever you like. Connections have this config, which may be NULL for the defaults.
+ *
+ * *id is written: the id of the connection, or 0 if the socket listens. A client whose config does not have
+ * WSFRAME_CONFIG_START_OPEN is to send its request by wsframe_hub_connection() and wsframe_connection_request().
+ *
+ * Returns the port at which the socket listens; 0 for a Unix socket or a connection.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if role is another number, the config is wrong, fd is less than 0 or a pointer is NULL;
+ * WSFRAME_ERROR_IO if it is no socket of a stream, or listens for a client; WSFRAME_ERROR_STATE as wsframe_hub_listen();
+ * WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, config is NULL or points to a config, id to a number that can be written.
+ */
+ptrdiff_t wsframe_hub_adopt(struct wsframe_hub *hub,
+                            int fd,
+                            uint32_t role,
+                            const struct wsframe_config *config,
+                            uint64_t *id);
+
+/**
+ * Makes a client's connection to a URL, "ws://example.com/chat?room=1" or "ws://127.0.0.1:8080/", and writes its id to *id. It does
+ * not wait: the connection has its events like all others. WSFRAME_EVENT_OPEN tells that the server has accepted,
+ * WSFRAME_EVENT_ERROR that it has not. WSFRAME_EVENT_GONE comes in any case in the end, with WSFRAME_ERROR_IO if nobody could be
+ * reached, of which wsframe_connection_error() says why.
+ *
+ * A name is looked up by threads of the hub's; its addresses are tried one after the other, each for its part of
+ * handshake_timeout_ms. If address_len is not 0 the connection goes to that address instead, "127.0.0.1:8080" or
+ * "unix:/run/chat.socket", and the URL says only what is asked for there.
+ *
+ * Until the next wsframe_hub_poll() fields can be added to the request: wsframe_hub_connection(), wsframe_connection_add_field().
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if the URL or the address is none, the URL begins with wss://, the config is wrong, of which
+ * wsframe_why() says how, or a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_listen(); WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle, url and address have their lengths, config is NULL or points to a config, id to a number that can be
+ * written.
+ */
+ptrdiff_t wsframe_hub_connect(struct wsframe_hub *hub,
+                              const void *url,
+                              size_t url_len,
+                              const void *address,
+                              size_t address_len,
+                              const struct wsframe_config *config,
+                              uint64_t *id);
+
+/**
+ * Sets a timer of the application's: when in_ms milliseconds are over wsframe_hub_poll() has a WSFRAME_EVENT_TIMER with this
+ * number, which may be any, once. If there is a timer with the number already it is moved; WSFRAME_NEVER stops it.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection(); WSFRAME_ERROR_MEMORY.
  *
  * hub is a live handle.
  */
-ptrdiff_t wsframe_hub_pause(struct wsframe_hub *hub,
-                            uint64_t id,
-                            uint32_t is_paused);
+ptrdiff_t wsframe_hub_timer(struct wsframe_hub *hub,
+                            uint64_t number,
+                            uint32_t in_ms);
+
+/**
+ * Watches a descriptor of the application's in the same loop: a pipe, or the socket of a database. While what flags say can be
+ * done with it, WSFRAME_WATCH_READ, _WRITE or both, each wsframe_hub_poll() has a WSFRAME_EVENT_READY for it; also when it has
+ * ended or is broken. A second call changes what it is watched for. With 0 it is watched no longer, which is to be said before
+ * it is closed.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL, fd is less than 0 or flags has an unknown bit; WSFRAME_ERROR_IO if the system
+ * cannot wait for it, as for a file, of which errno says why; WSFRAME_ERROR_STATE as wsframe_hub_connection();
+ * WSFRAME_ERROR_MEMORY.
+ *
+ * hub is a live handle.
+ */
+ptrdiff_t wsframe_hub_watch(struct wsframe_hub *hub,
+                            int fd,
+                            uint32_t flags);
 
 /**
  * Returns a descriptor that can be read from when wsframe_hub_poll() with timeout_ms 0 has something to do, what was sent and
@@ -1650,32 +1839,6 @@ ptrdiff_t wsframe_hub_fd(struct wsframe_hub *hub);
  * hub is a live handle.
  */
 ptrdiff_t wsframe_hub_wake(const struct wsframe_hub *hub);
-
-/**
- * Ends a hub in good order: lets nobody in any more, closes all connections with 1001, and answers requests that wait with 503.
- * Go on to poll until the batch has WSFRAME_BATCH_STOPPED: each connection that is known has its WSFRAME_EVENT_GONE before.
- * Connections that have not ended in grace_ms milliseconds are given up. A second call only sets a new time.
- *
- * Returns 0.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
- *
- * hub is a live handle.
- */
-ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub,
-                           uint32_t grace_ms);
-
-/**
- * Writes to *stats what the hub has done so far. It costs next to nothing.
- *
- * Returns 0.
- *
- * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead or another call is running on it.
- *
- * hub is a live handle, stats points to a record that can be written.
- */
-ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub,
-                            struct wsframe_stats *stats);
 
 /**
  * Unmasks, or masks, which is the same act, the len bytes at in and writes them to out (RFC 6455 section 5.3). out may be

@@ -176,6 +176,9 @@ failures! {
     ConfigWindowBits        Argument  "server_max_window_bits and client_max_window_bits of the config are from 9 to 15"
     HubConfigSize           Argument  "struct_size of the hub's config is not sizeof(wsframe_hub_config), or fields are set that this version does not know"
     InvalidAddress          Argument  "the address to listen at is none: it is 127.0.0.1:8080, [::]:8080 or unix:/path, and names are not looked up"
+    NoDescriptor            Argument  "a descriptor is less than 0"
+    InvalidUrl              Argument  "the URL is none of a WebSocket server: it is ws://host/path or ws://host:port/path, without a user's name or a fragment (RFC 6455 section 3)"
+    TlsUrl                  Argument  "the URL begins with wss://, and the hub does not speak TLS"
     EmptyTopic              Argument  "the name of a topic has at least one byte"
     ConfigExtensions        Argument  "the extensions of the config do not fit the rest of it"
     NotOpenYet              State     "the connection is not open yet: its opening handshake is not done"
@@ -200,6 +203,11 @@ failures! {
     HubFailed               Io        "the operating system refused what a hub needs: a descriptor to wait with; see errno"
     PollFailed              Io        "the operating system refused to wait; see errno"
     ListenFailed            Io        "the operating system refused to listen at that address; see errno"
+    AdoptFailed             Io        "the descriptor is no socket of a stream that is connected or listens; see errno"
+    ResolveFailed           Io        "the name of the server could not be looked up"
+    ConnectRefused          Io        "nobody listens at the server's address"
+    ConnectFailed           Io        "the server's address could not be reached"
+    WatchFailed             Io        "the operating system cannot wait for this descriptor: it is closed, watched elsewhere, or a file; see errno"
     NoRandomness            Io        "the operating system gave no random bytes"
 
     // The peer was wrong, before the connection was open.

@@ -16,7 +16,7 @@ use crate::error::Error;
 
 pub use extensions::{accept_offer, check_response, offer, read_own_response};
 pub use head::{Fields, HeadReader, fields_of, is_field_name, is_field_value, lower_version, target_of};
-pub use request::{Request, write_request};
+pub use request::{Request, check_destination, write_request};
 pub use response::{Extra, Response, write_acceptance, write_refusal, write_response};
 
 /// Length in bytes of a Sec-WebSocket-Key value: 16 bytes in base64.

@@ -29,20 +29,27 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod adopt;
 #[cfg(target_os = "linux")]
 mod alarm;
 #[cfg(not(target_os = "linux"))]
 #[path = "hub/no_alarm.rs"]
 mod alarm;
 mod batch;
+mod connect;
 mod listener;
 mod owner;
+mod peer;
 mod read;
+mod resolver;
 mod send;
 mod slots;
 mod stop;
+mod timers;
 mod topics;
+mod url;
 mod waker;
+mod watches;
 mod wheel;
 mod write;
 
@@ -55,19 +62,27 @@ use mio::{Events, Poll, Token};
 
 use crate::connection::{Connection, Event, EventKind, NEVER};
 use crate::error::Error;
+pub use adopt::Adopted;
 use alarm::Alarm;
 use batch::Batch;
 use listener::Listener;
 use owner::Owner;
+use resolver::Resolver;
 use slots::{Flags, Slots};
+use timers::Timers;
 use topics::Topics;
 pub use waker::Waker;
+pub use watches::WatchFlag;
+use watches::Watches;
 use wheel::Wheel;
 
 /// How many sockets are looked at in one poll at most.
 const READY: usize = 1024;
-/// Tokens below this are slots, from here on listeners.
-const LISTENERS: usize = u32::MAX as usize;
+/// Tokens below this are slots, from here on listeners. No system has as many descriptors.
+const LISTENERS: usize = 1 << 30;
+const MAX_LISTENERS: usize = 1 << 15;
+/// From here on they are descriptors of the application's.
+const WATCHES: usize = LISTENERS + MAX_LISTENERS;
 const WAKER: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
 
@@ -85,6 +100,11 @@ pub struct Hub {
     slots: Slots,
     wheel: Wheel,
     topics: Topics,
+    timers: Timers,
+    watches: Watches,
+    resolver: Resolver,
+    /// What was lent last.
+    text: String,
     /// Those that something may be read from, or whose end is to be delivered; the first had no turn for the longest time.
     ready: VecDeque<u32>,
     /// How many of these are to have their turn before the system is asked for others.
@@ -149,6 +169,10 @@ impl Hub {
             slots: Slots::new(),
             wheel: Wheel::new()?,
             topics: Topics::default(),
+            timers: Timers::default(),
+            watches: Watches::default(),
+            resolver: Resolver::default(),
+            text: String::new(),
             ready: VecDeque::new(),
             turns: 0,
             touched: Vec::new(),
@@ -174,6 +198,7 @@ impl Hub {
         self.forget_delivered();
         self.read_clock();
         self.end_touched();
+        self.ask_again();
         if let Some(index) = self.held.take() {
             self.deliver_own(index);
             self.set_alarm();
@@ -183,6 +208,8 @@ impl Hub {
         loop {
             let is_disturbed = self.turns == 0 && self.wait(deadline)?;
             self.expire();
+            self.deliver_timers();
+            self.deliver_watched();
             self.accept_waiting();
             self.read_ready();
             let is_over = deadline.is_some_and(|deadline| self.now_ms >= deadline);
@@ -340,11 +367,13 @@ impl Hub {
 
     /// In how many milliseconds there is something to do, if nothing happens.
     fn next_ms(&self) -> Option<u64> {
-        if !self.ready.is_empty() || !self.touched.is_empty() || self.held.is_some() || self.has_ended() {
+        let is_touched = !self.ready.is_empty() || !self.touched.is_empty();
+        if is_touched || self.held.is_some() || self.watches.is_pending() || self.has_ended() {
             return Some(0);
         }
-        let times = [self.wheel.next_ms(), self.next_accept_ms(), self.stopping];
-        times.into_iter().flatten().min().map(|due| due.saturating_sub(self.now_ms))
+        let times = [self.wheel.next_ms(), self.timers.next_ms(), self.next_accept_ms(), self.stopping];
+        let due_ms = times.map(|time| time.unwrap_or(u64::MAX)).into_iter().fold(u64::MAX, u64::min);
+        (due_ms < u64::MAX).then(|| due_ms.saturating_sub(self.now_ms))
     }
 
     /// Waits for the system to say that something happened, and takes it down. Returns whether it was disturbed: by a signal,
@@ -361,8 +390,11 @@ impl Hub {
         let told = std::mem::replace(&mut self.told, Events::with_capacity(0));
         for event in &told {
             match event.token() {
-                WAKER => is_disturbed = true,
+                WAKER => is_disturbed |= self.waker.was_called(),
                 ALARM => {}
+                Token(number) if number >= WATCHES => {
+                    self.note_watched(i32::try_from(number.saturating_sub(WATCHES)).unwrap_or(-1), event);
+                }
                 Token(number) if number >= LISTENERS => {
                     if let Some(listener) = self.listeners.get_mut(number.saturating_sub(LISTENERS)) {
                         listener.is_ready = true;
@@ -372,12 +404,16 @@ impl Hub {
             }
         }
         self.told = told;
+        self.take_found();
         self.turns = self.ready.len();
         Ok(is_disturbed)
     }
 
     fn note_readiness(&mut self, index: u32, event: &mio::event::Event) {
         let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { return };
+        if slot.flags.has(Flags::DIALING) {
+            return self.note_dialed(index);
+        }
         if event.is_readable() {
             slot.flags.set(Flags::READABLE);
         }

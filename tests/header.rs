@@ -61,12 +61,12 @@ fn generate(config: Config) -> String {
     // rustdoc wants this heading above what the caller guarantees; in C that goes without saying.
     let text = text.replace(" * # Safety\n *\n", "");
     // A record and the constants for one of its fields have to have different names, the constants not.
-    ["HEADER_FLAG", "EVENT_KIND", "DATA_FLAG", "CONFIG_FLAG", "ACCEPT_FLAG", "BATCH_FLAG", "OUTPUT_FLAG", "LISTEN_FLAG"]
-        .iter()
-        .fold(text, |text, name| {
-            let record = name.split('_').next().unwrap_or(name);
-            text.replace(&format!("WSFRAME_{name}_"), &format!("WSFRAME_{record}_"))
-        })
+    let flags =
+        ["HEADER", "DATA", "CONFIG", "ACCEPT", "BATCH", "OUTPUT", "LISTEN", "WATCH"].map(|of| format!("{of}_FLAG"));
+    flags.iter().chain([&"EVENT_KIND".to_owned()]).fold(text, |text, name| {
+        let record = name.split('_').next().unwrap_or(name);
+        text.replace(&format!("WSFRAME_{name}_"), &format!("WSFRAME_{record}_"))
+    })
 }
 
 fn page() -> String {

@@ -35,6 +35,14 @@ pub enum EventKind {
     /// TCP has ended, as wsframe_connection_gone() was told: close_code is that of the peer's close frame if the closing
     /// handshake was done, else 1006; error is the code of the failure if there was one.
     Gone = 20,
+    /// Of a hub: more output waited than high_water_len of the config, so that there was no room for a message, and now no
+    /// more than half of that waits.
+    Drain = 21,
+    /// Of a hub: a time is over that wsframe_hub_timer() was told of. connection is the timer's number.
+    Timer = 22,
+    /// Of a hub: a descriptor can be read from or written to that wsframe_hub_watch() was told of. connection is the
+    /// descriptor, flags has what can be done: any of WSFRAME_WATCH_*.
+    Ready = 23,
 }
 
 /// Bits of an event's flags.
@@ -55,9 +63,9 @@ pub enum EventFlag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// On which connection of a hub: its id. 0 for a connection of your own. It is in the record, and not in a list beside it,
-    /// so that whoever goes through a batch has all of an event in one place; the record would not be shorter without it by
-    /// more than the eight bytes that it takes.
+    /// On which connection of a hub: its id. 0 for a connection of your own. Of WSFRAME_EVENT_TIMER and _READY what they say.
+    /// It is in the record, and not in a list beside it, so that whoever goes through a batch has all of an event in one
+    /// place; the record would not be shorter without it by more than the eight bytes that it takes.
     pub connection: u64,
     /// Where the data begin, counted from the batch's data.
     pub offset: u64,
@@ -67,7 +75,7 @@ pub struct Event {
     pub close_code: u16,
     /// One of WSFRAME_EVENT_*.
     pub kind: u8,
-    /// Any of WSFRAME_DATA_*: FIRST and LAST for a message that is whole.
+    /// Any of WSFRAME_DATA_*: FIRST and LAST for a message that is whole. Of WSFRAME_EVENT_READY any of WSFRAME_WATCH_*.
     pub flags: u8,
     /// A WSFRAME_ERROR_*, for WSFRAME_EVENT_ERROR and _GONE; else 0.
     pub error: i32,
@@ -77,7 +85,7 @@ const _: () = assert!(size_of::<Event>() == 32);
 
 impl Event {
     #[inline]
-    pub(super) const fn new(kind: EventKind, offset: usize, len: usize) -> Self {
+    pub(crate) const fn new(kind: EventKind, offset: usize, len: usize) -> Self {
         Self {
             connection: 0,
             offset: offset as u64,

@@ -38,6 +38,11 @@ impl Connection {
         }
     }
 
+    /// Ends a client's connection that did not come about.
+    pub(crate) fn fail_to_connect(&mut self, error: Error) {
+        self.give_up(error);
+    }
+
     /// Says that it is not the peer's fault if nothing was heard of it: nobody has listened.
     pub(crate) const fn excuse_silence(&mut self) {
         self.clock.hear();
@@ -46,6 +51,11 @@ impl Connection {
     /// With more than this waiting no message is taken.
     pub(crate) fn high_water_len(&self) -> usize {
         usize::try_from(self.settings.high_water_len).unwrap_or(usize::MAX)
+    }
+
+    /// As [`Connection::send_as`] with a whole message, which is no piece of one that is sent in pieces.
+    pub(crate) fn send_whole(&mut self, opcode: Opcode, payload: &[u8], compress: Compress) -> Result<usize, Error> {
+        if self.can_send_whole()? { self.send_as(opcode, payload, compress, false) } else { Ok(0) }
     }
 
     /// As [`Connection::send_as`] with a whole message, of which as much as possible is written from where it is, by `write`,

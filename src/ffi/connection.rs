@@ -1,4 +1,4 @@
-//! Connection: the handle.
+//! Connection: what is not about bytes.
 
 mod opening;
 mod output;
@@ -6,19 +6,14 @@ mod receive;
 mod send;
 
 use std::panic::AssertUnwindSafe;
-use std::ptr::{NonNull, null};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr::null;
 
 use libc::{c_char, c_void, ptrdiff_t};
 
 use super::boundary::{freed, guarded, leaked, place, returned};
-#[cfg(unix)]
-use super::hub::{on_hub, wsframe_hub};
-use super::records::{wsframe_config, wsframe_deflate};
-use crate::connection::{Connection, Role};
-use crate::error::Error;
-#[cfg(unix)]
-use crate::hub::Hub;
+use super::handles::{is_lent, lend, on, wsframe_connection};
+use super::records::{role_of, wsframe_config, wsframe_deflate};
+use crate::connection::Connection;
 
 pub use opening::{
     wsframe_connection_accept, wsframe_connection_add_field, wsframe_connection_field, wsframe_connection_field_at,
@@ -29,131 +24,6 @@ pub use receive::{wsframe_connection_gone, wsframe_connection_receive, wsframe_c
 pub use send::{
     wsframe_connection_close, wsframe_connection_send, wsframe_connection_send_many, wsframe_connection_send_message,
 };
-
-/// One WebSocket connection, of a server or a client, without I/O. The page above shows its loop. A hub has its own, and lends
-/// them by wsframe_hub_connection().
-///
-/// A connection may be used from one thread at a time and from any thread; different connections never meet. A call
-/// while another is running on the same connection returns WSFRAME_ERROR_STATE and does nothing.
-#[allow(non_camel_case_types)]
-pub struct wsframe_connection {
-    whose: Whose,
-    /// Whether a call is running.
-    is_busy: AtomicBool,
-}
-
-/// Whose connection a handle stands for.
-enum Whose {
-    /// The caller's.
-    Own(Connection),
-    /// That of a hub, which has it by this id.
-    #[cfg(unix)]
-    Hub { hub: NonNull<wsframe_hub>, id: u64 },
-    /// It has panicked, and nothing half done is ever used.
-    Nobody,
-}
-
-// What an idle connection costs, with the eight bytes that allocators add: see wsframe_connection_new().
-const _: () = assert!(size_of::<wsframe_connection>() + 8 <= 256);
-
-/// Runs a call on a connection, alone and guarded: after a panic the connection is dead, and only it; if it is a hub's, the
-/// hub is.
-///
-/// # Safety
-///
-/// `connection` is NULL, or came from wsframe_connection_new() and was not freed, or is lent by a hub that was not freed.
-pub(super) unsafe fn on(
-    connection: *mut wsframe_connection,
-    call: impl FnOnce(&mut Connection) -> Result<usize, Error>,
-) -> ptrdiff_t {
-    // SAFETY: as the caller guarantees.
-    unsafe { run(connection, true, |connection, _| call(connection)) }
-}
-
-/// As [`on`], for what a hub does itself with a connection that it lends.
-///
-/// # Safety
-///
-/// As for [`on`].
-pub(super) unsafe fn on_own(
-    connection: *mut wsframe_connection,
-    call: impl FnOnce(&mut Connection) -> Result<usize, Error>,
-) -> ptrdiff_t {
-    // SAFETY: as the caller guarantees.
-    unsafe { run(connection, false, |connection, _| call(connection)) }
-}
-
-/// As [`on`]; the call is told by which id a hub has the connection, 0 if it is the caller's.
-///
-/// # Safety
-///
-/// As for [`on`].
-#[inline]
-unsafe fn run(
-    connection: *mut wsframe_connection,
-    may_be_lent: bool,
-    call: impl FnOnce(&mut Connection, u64) -> Result<usize, Error>,
-) -> ptrdiff_t {
-    let Ok(handle) = place(connection) else { return returned(Err(Error::NullPointer)) };
-    // SAFETY: a live handle. Only a shared borrow of the flag: another thread may be running a call.
-    let is_busy = unsafe { &(*handle.as_ptr()).is_busy };
-    if is_busy.swap(true, Ordering::Acquire) {
-        return returned(Err(Error::ConcurrentCall));
-    }
-    // SAFETY: a live handle, and the flag keeps every other call away from this field.
-    let whose = unsafe { &mut (*handle.as_ptr()).whose };
-    let result = match whose {
-        Whose::Own(connection) => {
-            let result = guarded(AssertUnwindSafe(|| call(connection, 0)));
-            if result == Err(Error::Panicked) {
-                bury(whose);
-            }
-            result
-        }
-        #[cfg(unix)]
-        Whose::Hub { hub, id } if may_be_lent => {
-            let id = *id;
-            let on_lent = |hub: &mut Hub| hub.connection(id)?.map_or(Ok(0), |connection| call(connection, id));
-            // SAFETY: a hub frees what it lends, so it is there.
-            unsafe { on_hub(hub.as_ptr(), on_lent) }
-        }
-        #[cfg(unix)]
-        Whose::Hub { .. } => Err(Error::BelongsToHub),
-        Whose::Nobody => Err(Error::DeadHandle),
-    };
-    is_busy.store(false, Ordering::Release);
-    returned(result)
-}
-
-/// Drops what panicked, under a guard of its own: that may panic as well.
-#[cold]
-fn bury(whose: &mut Whose) {
-    let _ = guarded(AssertUnwindSafe(|| {
-        drop(std::mem::replace(whose, Whose::Nobody));
-        Ok(0)
-    }));
-}
-
-/// As [`on`], for what a connection lends: the pointer is only written on success.
-///
-/// # Safety
-///
-/// As for [`on`]; `out` is NULL or can be written.
-pub(super) unsafe fn lend(
-    connection: *const wsframe_connection,
-    out: *mut *const c_void,
-    call: impl FnOnce(&mut Connection) -> Option<&[u8]>,
-) -> ptrdiff_t {
-    let Ok(out) = place(out) else { return returned(Err(Error::NullPointer)) };
-    let lent = |connection: &mut Connection| {
-        let lent = call(connection);
-        // SAFETY: not NULL, and the caller guarantees that it can be written.
-        unsafe { out.write(lent.filter(|lent| !lent.is_empty()).map_or(null(), |lent| lent.as_ptr().cast())) };
-        Ok(lent.map_or(0, <[u8]>::len))
-    };
-    // SAFETY: the caller promises a live handle.
-    unsafe { on(connection.cast_mut(), lent) }
-}
 
 /// Makes a connection and writes its handle to *connection. role is WSFRAME_ROLE_SERVER or WSFRAME_ROLE_CLIENT; config may
 /// be NULL for the defaults. A server then waits for a request, a client for wsframe_connection_request().
@@ -179,15 +49,10 @@ pub unsafe extern "C" fn wsframe_connection_new(
 ) -> ptrdiff_t {
     let call = || {
         let out = place(connection)?;
-        let role = match role {
-            0 => Role::Server,
-            1 => Role::Client,
-            _ => return Err(Error::UnknownRole),
-        };
+        let role = role_of(role)?;
         // SAFETY: the caller guarantees the config.
         let config = unsafe { wsframe_config::read(config) }?;
-        let whose = Whose::Own(Connection::new(role, &config)?);
-        let handle = leaked(wsframe_connection { whose, is_busy: AtomicBool::new(false) })?;
+        let handle = leaked(wsframe_connection::own(Connection::new(role, &config)?))?;
         // SAFETY: not NULL, and the caller guarantees that a pointer can be written there.
         unsafe { out.write(handle) };
         Ok(0)
@@ -207,35 +72,6 @@ pub unsafe extern "C" fn wsframe_connection_free(connection: *mut wsframe_connec
     if !unsafe { is_lent(connection) } {
         // SAFETY: as the caller guarantees, and it is no hub's.
         unsafe { freed(connection) };
-    }
-}
-
-/// Whether the handle is a hub's.
-///
-/// # Safety
-///
-/// `connection` is NULL or a live handle, and no call is running on it.
-unsafe fn is_lent(connection: *const wsframe_connection) -> bool {
-    // SAFETY: as the caller guarantees.
-    let handle = unsafe { connection.as_ref() };
-    match handle.map(|handle| &handle.whose) {
-        #[cfg(unix)]
-        Some(Whose::Hub { .. }) => true,
-        _ => false,
-    }
-}
-
-#[cfg(unix)]
-impl wsframe_connection {
-    /// A handle that stands for nobody's connection yet.
-    pub(super) fn lendable() -> Result<NonNull<Self>, Error> {
-        let handle = leaked(Self { whose: Whose::Nobody, is_busy: AtomicBool::new(false) })?;
-        NonNull::new(handle).ok_or(Error::OutOfMemory)
-    }
-
-    /// Lets a handle stand for a hub's connection.
-    pub(super) fn lend(&mut self, hub: NonNull<wsframe_hub>, id: u64) {
-        self.whose = Whose::Hub { hub, id };
     }
 }
 

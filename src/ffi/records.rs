@@ -5,7 +5,7 @@ use std::ptr::null;
 use libc::{c_void, size_t};
 
 use super::boundary::bytes;
-use crate::connection::{Compress, Config, Connection, Event, Lending, Output, Settings};
+use crate::connection::{Compress, Config, Connection, Event, Lending, Output, Role, Settings};
 use crate::deflate::Parameters;
 use crate::error::Error;
 use crate::frame::{self, Header, Opcode};
@@ -147,6 +147,15 @@ impl TryFrom<wsframe_header> for Header {
             payload_len: record.payload_len,
             ..Self::with_first_byte(first_byte, opcode)
         })
+    }
+}
+
+/// The role with this number.
+pub(super) const fn role_of(number: u32) -> Result<Role, Error> {
+    match number {
+        0 => Ok(Role::Server),
+        1 => Ok(Role::Client),
+        _ => Err(Error::UnknownRole),
     }
 }
 

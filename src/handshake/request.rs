@@ -114,13 +114,7 @@ pub fn write_request(
     extra: &Extra,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    // A fragment is not sent (RFC 6455 section 3), and neither are a scheme or a user's name (RFC 9110 section 7.2).
-    if host.is_empty() || !host.iter().all(|byte| byte.is_ascii_graphic() && !b"#/?@\\".contains(byte)) {
-        return Err(Error::InvalidHost);
-    }
-    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
-        return Err(Error::InvalidTarget);
-    }
+    check_destination(host, target)?;
     let begin = out.len();
     let mut write = || {
         put(out, &[b"GET ", target, b" HTTP/1.1\r\nHost: ", host])?;
@@ -142,4 +136,20 @@ pub fn write_request(
         out.truncate(begin);
     }
     written
+}
+
+/// Checks what goes into the Host field and the first line of a request. A fragment is not sent (RFC 6455 section 3), and
+/// neither are a scheme or a user's name (RFC 9110 section 7.2).
+///
+/// # Errors
+///
+/// [`Error::InvalidHost`], [`Error::InvalidTarget`].
+pub fn check_destination(host: &[u8], target: &[u8]) -> Result<(), Error> {
+    if host.is_empty() || !host.iter().all(|byte| byte.is_ascii_graphic() && !b"#/?@\\".contains(byte)) {
+        return Err(Error::InvalidHost);
+    }
+    if !target.starts_with(b"/") || !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+        return Err(Error::InvalidTarget);
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Where to listen.
+//! Where to listen, or to connect to.
 
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::error::Error;
 
 /// How many clients may wait to be let in: as many as the system allows, which takes less for more.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
-/// Where to listen.
+/// Where to listen, or to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Address<'a> {
     Tcp(SocketAddr),
@@ -36,19 +36,29 @@ impl<'a> Address<'a> {
         }
     }
 
+    /// The same for the system.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidAddress`] for a path that is too long.
+    pub(super) fn socket_address(self) -> Result<SockAddr, Error> {
+        match self {
+            Self::Tcp(address) => Ok(address.into()),
+            Self::Unix(path) => SockAddr::unix(path).map_err(|_| Error::InvalidAddress),
+        }
+    }
+
     /// A socket that listens there, and does not block.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidAddress`] for a path that is too long; [`Error::ListenFailed`].
     pub(super) fn listen(self, reuse_port: bool) -> Result<OwnedFd, Error> {
-        match self {
-            Self::Tcp(address) => listen_tcp(address, reuse_port).map_err(|_| Error::ListenFailed),
-            Self::Unix(path) => {
-                let address = SockAddr::unix(path).map_err(|_| Error::InvalidAddress)?;
-                listen_unix(&address, Path::new(path)).map_err(|_| Error::ListenFailed)
-            }
-        }
+        let listening = match self {
+            Self::Tcp(address) => listen_tcp(address, reuse_port),
+            Self::Unix(path) => listen_unix(&self.socket_address()?, Path::new(path)),
+        };
+        listening.map_err(|_| Error::ListenFailed)
     }
 }
 

@@ -77,6 +77,13 @@ impl Batch {
         self.data.get_mut(begin..begin.saturating_add(len)).unwrap_or_default()
     }
 
+    /// Takes an event without data. The batch is not full.
+    pub(super) fn put(&mut self, event: Event) {
+        if self.events.len() < self.events.capacity() {
+            self.events.push(event);
+        }
+    }
+
     /// Takes the events of a connection that has received the first `read` bytes of [`Batch::room`].
     #[inline]
     pub(super) fn take(&mut self, connection: &Connection, id: u64, read: usize) -> Taken {

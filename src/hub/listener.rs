@@ -8,14 +8,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use mio::net::{TcpListener, UnixListener};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
-use socket2::Socket;
+use socket2::{Domain, SockRef, Socket};
 
 use super::address::Address;
-use super::slots::Flags;
-use super::{Hub, LISTENERS};
+use super::slots::{Flags, NO_LISTENER};
+use super::{Hub, LISTENERS, MAX_LISTENERS};
 use crate::connection::{Config, Connection, Role};
 use crate::error::Error;
-use crate::memory::push;
 
 /// How many clients one poll lets in by one listener, so that those who are inside have their turn.
 const ACCEPTED: usize = 64;
@@ -72,29 +71,40 @@ impl Hub {
     pub fn listen(&mut self, address: &str, reuse_port: bool, config: Config) -> Result<u16, Error> {
         self.owner.check()?;
         let address = Address::parse(address)?;
-        // What is wrong with the config shows now, and not with the first client.
-        drop(Connection::new(Role::Server, &config)?);
-        if self.stopping.is_some() {
-            return Err(Error::HubStopped);
+        self.check_listening(&config)?;
+        self.open(address.listen(reuse_port)?, config).map_err(|_| Error::ListenFailed)
+    }
+
+    /// Whether there can be another listener with this config, of which what is wrong shows now, and not with the first client.
+    pub(super) fn check_listening(&self, config: &Config) -> Result<(), Error> {
+        drop(Connection::new(Role::Server, config)?);
+        match self.stopping {
+            Some(_) => Err(Error::HubStopped),
+            None if self.listeners.len() >= MAX_LISTENERS => Err(Error::OutOfMemory),
+            None => Ok(()),
         }
-        let number = self.listeners.len();
-        if number >= usize::from(u16::MAX) {
-            return Err(Error::OutOfMemory);
-        }
-        let fd = address.listen(reuse_port)?;
-        let (door, port) = match address {
-            Address::Tcp(_) => {
-                let listener = TcpListener::from(fd);
-                let port = listener.local_addr().map_err(|_| Error::ListenFailed)?.port();
-                (Door::Tcp(listener), port)
-            }
-            Address::Unix(_) => (Door::Unix(UnixListener::from(fd)), 0),
+    }
+
+    /// Lets clients in by a socket that listens. Returns its port, 0 if it is a Unix socket.
+    pub(super) fn open(&mut self, fd: OwnedFd, config: Config) -> io::Result<u16> {
+        let address = SockRef::from(&fd).local_addr()?;
+        let door = match address.domain() {
+            Domain::UNIX => Door::Unix(UnixListener::from(fd)),
+            _ => Door::Tcp(TcpListener::from(fd)),
         };
-        let token = Token(LISTENERS.saturating_add(number));
-        let registered = self.poll.registry().register(&mut SourceFd(&door.fd()), token, Interest::READABLE);
-        registered.map_err(|_| Error::ListenFailed)?;
-        push(&mut self.listeners, Listener { door, config, is_ready: true, rests_until: None })?;
-        Ok(port)
+        let token = Token(LISTENERS.saturating_add(self.listeners.len()));
+        self.listeners.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory)?;
+        self.poll.registry().register(&mut SourceFd(&door.fd()), token, Interest::READABLE)?;
+        self.listeners.push(Listener { door, config, is_ready: true, rests_until: None });
+        Ok(address.as_socket().map_or(0, |address| address.port()))
+    }
+
+    /// Listens no more.
+    pub(super) fn close_listeners(&mut self) {
+        for listener in self.listeners.drain(..) {
+            // One that was adopted may be open elsewhere.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&listener.door.fd()));
+        }
     }
 
     /// When somebody is to be let in who waits already: `Some(0)` for at once.
@@ -147,24 +157,40 @@ impl Hub {
     fn let_in(&mut self, socket: Socket, number: usize) -> Result<(), Error> {
         let listener = self.listeners.get(number).ok_or(Error::HubStopped)?;
         let connection = Connection::new(Role::Server, &listener.config)?;
+        let index = self.insert(connection, Some(socket), u16::try_from(number).unwrap_or(NO_LISTENER))?;
+        self.stats.accepted = self.stats.accepted.saturating_add(1);
+        self.end_turn(index);
+        Ok(())
+    }
+
+    /// Gives a connection a slot, and waits for what comes on its socket if it has one already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`], also if the system has none.
+    pub(super) fn insert(
+        &mut self,
+        connection: Connection,
+        socket: Option<Socket>,
+        listener: u16,
+    ) -> Result<u32, Error> {
         if self.slots.is_full() {
             self.make_room()?;
         }
-        let fd = socket.as_raw_fd();
-        let listener = u16::try_from(number).unwrap_or(u16::MAX);
+        let fd = socket.as_ref().map(AsRawFd::as_raw_fd);
         let index = self.slots.insert(connection, socket, listener).ok_or(Error::OutOfMemory)?;
         let both = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut SourceFd(&fd), Token(index as usize), both).is_err() {
+        if let Some(fd) = fd
+            && self.poll.registry().register(&mut SourceFd(&fd), Token(index as usize), both).is_err()
+        {
             self.slots.remove(index);
             return Err(Error::OutOfMemory);
         }
-        self.stats.accepted = self.stats.accepted.saturating_add(1);
-        if let Some(slot) = self.slots.get_mut(index) {
-            // A request comes soon after the client: often it is there already.
+        if let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.socket.is_some()) {
+            // Something comes soon, often it is there already.
             slot.flags.set(Flags::READABLE);
         }
-        self.end_turn(index);
-        Ok(())
+        Ok(index)
     }
 
     /// Makes slots, and room for all of them wherever a slot can wait for something.

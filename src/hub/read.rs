@@ -22,7 +22,7 @@ impl Slot {
     /// Whether there is something to read, or an end to be told.
     pub(super) fn has_a_turn(&self) -> bool {
         let Some(connection) = &self.connection else { return false };
-        if self.flags.has(Flags::ENDED) {
+        if self.flags.has(Flags::ENDED.or(Flags::DRAINED)) {
             return true;
         }
         if self.socket.is_none() {
@@ -70,7 +70,11 @@ impl Hub {
             self.deliver_gone(index);
             return;
         }
-        if slot.flags.has(Flags::LINGERING) {
+        if slot.flags.has(Flags::DRAINED) {
+            slot.flags.clear(Flags::DRAINED);
+            let connection = self.slots.id(index);
+            self.batch.put(Event { connection, ..Event::new(EventKind::Drain, 0, 0) });
+        } else if slot.flags.has(Flags::LINGERING) {
             self.discard(index);
         } else {
             self.receive(index);

@@ -29,13 +29,14 @@ impl<'a> Forms<'a> {
         Ok(Self { opcode, payload, compress, plain: None, compressed })
     }
 
-    /// The form for a connection.
+    /// The form for a connection; `None` if it has agreed on what nobody else may have.
     fn of(&mut self, slot: &Slot, listeners: &[Listener]) -> Result<Option<&Message>, Error> {
         let number = usize::from(slot.listener);
         let is_compressed = slot.connection.as_ref().is_some_and(|connection| connection.deflate().is_some());
         let (form, compress, config) = match (self.compressed.get_mut(number), listeners.get(number)) {
-            (Some(form), Some(listener)) if is_compressed => (form, self.compress, &listener.config),
-            _ => (&mut self.plain, Compress::Never, &Config::default()),
+            _ if !is_compressed => (&mut self.plain, Compress::Never, &Config::default()),
+            (Some(form), Some(listener)) => (form, self.compress, &listener.config),
+            _ => return Ok(None),
         };
         if form.is_none() {
             *form = Some(Message::new(self.opcode, self.payload, compress, config)?);
@@ -73,7 +74,7 @@ impl Hub {
         compress: Compress,
         more: bool,
     ) -> Result<usize, Error> {
-        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { return Ok(0) };
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return Ok(0) };
         let Some(connection) = &mut slot.connection else { return Ok(0) };
         let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
         let direct = match &slot.socket {
@@ -99,7 +100,10 @@ impl Hub {
                 self.touch(index);
                 self.stats.messages_sent = self.stats.messages_sent.saturating_add(u64::from(len > 0));
             }
-            Err(Error::OutputFull) => self.stats.dropped = self.stats.dropped.saturating_add(1),
+            Err(Error::OutputFull) => {
+                slot.flags.set(Flags::CROWDED);
+                self.stats.dropped = self.stats.dropped.saturating_add(1);
+            }
             Err(_) => {}
         }
         sent
@@ -158,7 +162,7 @@ impl Hub {
         if topic.is_empty() {
             return Err(Error::EmptyTopic);
         }
-        let is_there = |index: &u32| self.slots.get(*index).is_some_and(|slot| slot.socket.is_some());
+        let is_there = |index: &u32| self.slots.get(*index).is_some_and(Slot::is_alive);
         Ok(self.slots.find(id).filter(is_there))
     }
 
@@ -198,16 +202,25 @@ impl Hub {
         let everybody = 0..if topic.is_empty() { u32::try_from(slots.capacity()).unwrap_or(NONE) } else { 0 };
         let mut sent = 0_usize;
         for index in topics.members(topic).iter().copied().chain(everybody).filter(|&index| index != except) {
-            let Some(slot) = slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { continue };
-            let Some(message) = forms.of(slot, listeners)? else { continue };
+            let Some(slot) = slots.get_mut(index).filter(|slot| slot.is_alive()) else { continue };
+            let message = forms.of(slot, listeners)?;
             let Some(connection) = &mut slot.connection else { continue };
-            match connection.send_message(message) {
+            let outcome = match message {
+                Some(message) => connection.send_message(message),
+                None => connection.send_whole(opcode, payload, compress),
+            };
+            match outcome {
                 Ok(0) | Err(Error::NotOpenYet) => {}
                 Ok(_) => {
                     sent = sent.saturating_add(1);
                     slot.touch(index, touched);
                 }
-                Err(_) => stats.dropped = stats.dropped.saturating_add(1),
+                Err(error) => {
+                    if error == Error::OutputFull {
+                        slot.flags.set(Flags::CROWDED);
+                    }
+                    stats.dropped = stats.dropped.saturating_add(1);
+                }
             }
         }
         stats.messages_sent = stats.messages_sent.saturating_add(sent as u64);

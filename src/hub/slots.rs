@@ -4,6 +4,7 @@
 
 use socket2::Socket;
 
+use super::connect::Dial;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::memory::{Boxed, push};
@@ -14,6 +15,8 @@ pub(super) const CHUNK: usize = 256;
 const STEP: u32 = 256;
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
+/// The listener of those that came by none.
+pub(super) const NO_LISTENER: u16 = u16::MAX;
 
 /// What is true of a connection, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,12 @@ impl Flags {
     pub(super) const LINGERING: Self = Self(0x400);
     /// TCP has ended.
     pub(super) const ENDED: Self = Self(0x800);
+    /// So much waited to be written that there was no room for a message.
+    pub(super) const CROWDED: Self = Self(0x1000);
+    /// There is room again, and the application is to be told.
+    pub(super) const DRAINED: Self = Self(0x2000);
+    /// It is a client's that is not connected yet.
+    pub(super) const DIALING: Self = Self(0x4000);
 
     #[inline]
     pub(super) const fn has(self, any: Self) -> bool {
@@ -93,19 +102,29 @@ pub(super) struct Subscription {
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) connection: Option<Connection>,
-    /// Until TCP has ended.
+    /// From when an attempt to connect begins, and until TCP has ended.
     pub(super) socket: Option<Socket>,
     /// How many connections have had this slot.
     generation: u32,
     pub(super) flags: Flags,
-    /// The listener that it came by.
+    /// The listener that it came by, or [`NO_LISTENER`].
     pub(super) listener: u16,
+    /// The application's own, which means nothing here.
+    pub(super) user: usize,
+    /// Until a client is connected.
+    pub(super) dial: Option<Boxed<Dial>>,
     pub(super) subscriptions: Option<Boxed<Vec<Subscription>>>,
     /// Its place in the wheel; where it has no connection, in the list of such slots.
     pub(super) link: Link,
 }
 
 impl Slot {
+    /// Whether it has a connection whose end was not seen yet.
+    #[inline]
+    pub(super) const fn is_alive(&self) -> bool {
+        self.connection.is_some() && !self.flags.has(Flags::ENDED)
+    }
+
     /// Puts it among those whose turn is to be ended, if it is not there.
     #[inline]
     pub(super) fn touch(&mut self, index: u32, touched: &mut Vec<u32>) {
@@ -162,7 +181,9 @@ impl Slots {
                 socket: None,
                 generation: 0,
                 flags: Flags::default(),
-                listener: 0,
+                listener: NO_LISTENER,
+                user: 0,
+                dial: None,
                 subscriptions: None,
                 link: Link { next, ..Link::default() },
             });
@@ -173,15 +194,16 @@ impl Slots {
     }
 
     /// Gives a connection a slot, if there is one, and returns which.
-    pub(super) fn insert(&mut self, connection: Connection, socket: Socket, listener: u16) -> Option<u32> {
+    pub(super) fn insert(&mut self, connection: Connection, socket: Option<Socket>, listener: u16) -> Option<u32> {
         let index = self.unused;
         let slot = self.get_mut(index)?;
         let next = slot.link.next;
         slot.connection = Some(connection);
-        slot.socket = Some(socket);
+        slot.socket = socket;
         slot.generation = slot.generation.saturating_add(1);
         slot.flags = Flags::default();
         slot.listener = listener;
+        slot.user = 0;
         slot.link = Link::default();
         self.unused = next;
         self.len = self.len.saturating_add(1);
@@ -194,6 +216,7 @@ impl Slots {
         let Some(slot) = self.get_mut(index).filter(|slot| slot.connection.is_some()) else { return };
         slot.connection = None;
         slot.socket = None;
+        slot.dial = None;
         slot.subscriptions = None;
         slot.flags = Flags::default();
         slot.link = Link { next: unused, ..Link::default() };
@@ -245,7 +268,7 @@ mod tests {
             slots.grow().unwrap();
         }
         let (socket, _) = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
-        let index = slots.insert(Connection::new(Role::Server, &Config::default()).unwrap(), socket, 0).unwrap();
+        let index = slots.insert(Connection::new(Role::Server, &Config::default()).unwrap(), Some(socket), 0).unwrap();
         slots.id(index)
     }
 

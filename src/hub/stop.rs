@@ -24,7 +24,7 @@ impl Hub {
         let is_first = self.stopping.is_none();
         self.stopping = Some(self.now_ms.saturating_add(grace_ms.into()));
         if is_first {
-            self.listeners.clear();
+            self.close_listeners();
             for index in 0..u32::try_from(self.slots.capacity()).unwrap_or(u32::MAX) {
                 self.close(index);
             }
@@ -33,7 +33,7 @@ impl Hub {
     }
 
     fn close(&mut self, index: u32) {
-        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.socket.is_some()) else { return };
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return };
         let Some(connection) = &mut slot.connection else { return };
         let is_said = match connection.state() {
             State::Connecting => false,

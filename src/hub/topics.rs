@@ -150,7 +150,7 @@ mod tests {
         slots.grow().unwrap();
         for _ in 0..count {
             let (socket, _) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-            slots.insert(Connection::new(Role::Server, &Config::default()).unwrap(), socket, 0).unwrap();
+            slots.insert(Connection::new(Role::Server, &Config::default()).unwrap(), Some(socket), 0).unwrap();
         }
         slots
     }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Registry, Token};
 
@@ -13,13 +14,15 @@ use crate::fork::process_number;
 #[derive(Clone, Debug)]
 pub struct Waker {
     waker: Arc<mio::Waker>,
+    /// Whether a poll is to return.
+    is_called: Arc<AtomicBool>,
     process: u64,
 }
 
 impl Waker {
     pub(super) fn new(registry: &Registry, token: Token) -> Result<Self, Error> {
         let waker = Arc::new(mio::Waker::new(registry, token).map_err(|_| Error::HubFailed)?);
-        Ok(Self { waker, process: process_number(0) })
+        Ok(Self { waker, is_called: Arc::default(), process: process_number(0) })
     }
 
     /// Makes the poll return that is waiting, or else the next one, without waiting.
@@ -31,6 +34,18 @@ impl Waker {
         if process_number(self.process) != self.process {
             return Err(Error::HubForked);
         }
+        self.is_called.store(true, Ordering::Release);
         self.waker.wake().map_err(|_| Error::PollFailed)
+    }
+
+    /// Makes the poll look at what other threads of the hub have left; it need not return.
+    pub(super) fn stir(&self) {
+        // In a process that was forked from the hub's there are no such threads.
+        let _ = self.waker.wake();
+    }
+
+    /// Whether [`Waker::wake`] was called since the last time that this was asked.
+    pub(super) fn was_called(&self) -> bool {
+        self.is_called.swap(false, Ordering::Acquire)
     }
 }

@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use super::Hub;
 use super::slots::{Flags, Slot};
-use crate::connection::{Connection, NEVER};
+use crate::connection::{Connection, NEVER, State};
 
 /// How long the peer may take to hang up when all is said, or to take the last answers.
 pub(super) const LINGER_MS: u64 = 2000;
@@ -79,11 +79,11 @@ impl Hub {
     /// Ends a connection's turn: forgets its events, writes what waits, and sees what the time asks for.
     pub(super) fn end_turn(&mut self, index: u32) {
         let now_ms = self.now_ms;
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some(connection) = &mut slot.connection else { return };
-        if slot.socket.is_none() {
-            return;
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return };
+        if slot.flags.has(Flags::DIALING) {
+            return self.end_dial_turn(index);
         }
+        let Some(connection) = &mut slot.connection else { return };
         if slot.flags.has(Flags::HELD) {
             return self.write(index);
         }
@@ -107,9 +107,16 @@ impl Hub {
     fn see_how_full(&mut self, index: u32) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some(connection) = &slot.connection else { return };
-        let is_full = connection.waiting() > connection.high_water_len() / 2;
+        let waiting = connection.waiting();
+        let is_full = waiting > connection.high_water_len() / 2;
+        if waiting > connection.high_water_len() {
+            slot.flags.set(Flags::CROWDED);
+        }
         if !is_full {
-            slot.flags.clear(Flags::FULL);
+            if slot.flags.has(Flags::CROWDED) && connection.state() == State::Open {
+                slot.flags.set(Flags::DRAINED);
+            }
+            slot.flags.clear(Flags::FULL.or(Flags::CROWDED));
         } else if !slot.flags.has(Flags::FULL) {
             slot.flags.set(Flags::FULL);
             self.stats.read_pauses = self.stats.read_pauses.saturating_add(1);
@@ -153,12 +160,14 @@ impl Hub {
     /// TCP has ended, or is ended here. What is left is to tell the application, if it knows of the connection.
     pub(super) fn end(&mut self, index: u32) {
         self.wheel.clear(&mut self.slots, index);
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some(socket) = slot.socket.take() else { return };
-        let _ = self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd()));
-        // A process that was forked may have it open, too.
-        let _ = socket.shutdown(Shutdown::Both);
-        drop(socket);
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return };
+        if let Some(socket) = slot.socket.take() {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd()));
+            // Another process, or whoever it was adopted from, may have it open, too.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        slot.dial = None;
+        slot.flags.clear(Flags::DIALING.or(Flags::DRAINED));
         slot.flags.set(Flags::ENDED);
         let is_reported = slot.flags.has(Flags::REPORTED);
         self.topics.unsubscribe_all(&mut self.slots, index);

@@ -96,7 +96,8 @@ static void null_is_refused(void) {
     wsframe_hub *hub = new_hub(0, &port);
     wsframe_connection *connection = NULL;
     wsframe_stats stats;
-    const uint64_t id = NOBODY;
+    const void *text;
+    uint64_t id = NOBODY;
     const size_t len = 1;
     const ptrdiff_t refused[] = {
         wsframe_hub_new(NULL, NULL),
@@ -121,7 +122,19 @@ static void null_is_refused(void) {
         wsframe_hub_publish(NULL, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, BYTES("a")),
         wsframe_hub_publish(hub, NULL, 1, 0, WSFRAME_OPCODE_TEXT, BYTES("a")),
         wsframe_hub_publish(hub, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, NULL, 1),
+        wsframe_hub_adopt(NULL, 0, WSFRAME_ROLE_SERVER, NULL, &id),
+        wsframe_hub_adopt(hub, 0, WSFRAME_ROLE_SERVER, NULL, NULL),
+        wsframe_hub_connect(NULL, BYTES("ws://a/"), NULL, 0, NULL, &id),
+        wsframe_hub_connect(hub, NULL, 1, NULL, 0, NULL, &id),
+        wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 1, NULL, &id),
+        wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 0, NULL, NULL),
         wsframe_hub_pause(NULL, NOBODY, 1),
+        wsframe_hub_terminate(NULL, NOBODY),
+        wsframe_hub_address(NULL, NOBODY, &text),
+        wsframe_hub_address(hub, NOBODY, NULL),
+        wsframe_hub_set_user(NULL, NOBODY, &id),
+        wsframe_hub_timer(NULL, 1, 0),
+        wsframe_hub_watch(NULL, 0, WSFRAME_WATCH_READ),
         wsframe_hub_fd(NULL),
         wsframe_hub_wake(NULL),
         wsframe_hub_stop(NULL, 0),
@@ -132,6 +145,7 @@ static void null_is_refused(void) {
         about("NULL, call %zu", i);
         CHECK_EQ(refused[i], WSFRAME_ERROR_ARGUMENT);
     }
+    CHECK(wsframe_hub_user(NULL, NOBODY) == NULL);
     wsframe_hub_free(hub);
     wsframe_hub_free(NULL);
 }
@@ -162,6 +176,18 @@ static void what_cannot_be_right_is_refused(void) {
     const size_t one = 1;
     uint32_t piece = WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_MORE;
     CHECK_EQ(wsframe_hub_send_many(hub, &id, piece, "a", &one, 1), WSFRAME_ERROR_ARGUMENT);
+    uint64_t made = NOBODY;
+    CHECK_EQ(wsframe_hub_connect(hub, BYTES("wss://a/"), NULL, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://\xFF/"), NULL, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), BYTES("\xFF"), NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 0, &wrong, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_adopt(hub, -1, WSFRAME_ROLE_SERVER, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_adopt(hub, 0, 2, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_adopt(hub, 1000000, WSFRAME_ROLE_SERVER, NULL, &made), WSFRAME_ERROR_IO);
+    CHECK_EQ(made, NOBODY);
+    CHECK_EQ(wsframe_hub_watch(hub, -1, WSFRAME_WATCH_READ), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_watch(hub, 0, 0x100), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_watch(hub, 1000000, WSFRAME_WATCH_READ), WSFRAME_ERROR_IO);
     CHECK_EQ(wsframe_hub_subscribe(hub, NOBODY, NULL, 0), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_unsubscribe(hub, NOBODY, NULL, 0), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_publish(hub, BYTES("a"), 0, piece, BYTES("a")), WSFRAME_ERROR_ARGUMENT);
@@ -193,6 +219,12 @@ static void nothing_is_done_with_an_id_of_nobody(void) {
         CHECK_EQ(wsframe_hub_subscribe(hub, nobody[i], BYTES("a")), 0);
         CHECK_EQ(wsframe_hub_unsubscribe(hub, nobody[i], BYTES("a")), 0);
         CHECK_EQ(wsframe_hub_pause(hub, nobody[i], 1), 0);
+        CHECK_EQ(wsframe_hub_terminate(hub, nobody[i]), 0);
+        CHECK_EQ(wsframe_hub_set_user(hub, nobody[i], &client), 0);
+        CHECK(wsframe_hub_user(hub, nobody[i]) == NULL);
+        const void *address = hub;
+        CHECK_EQ(wsframe_hub_address(hub, nobody[i], &address), 0);
+        CHECK(address == NULL);
     }
     CHECK(connection == NULL);
     wsframe_stats stats;
@@ -363,6 +395,100 @@ struct other_thread {
     int says_thread;
 };
 
+/* A client of the hub's, and the socket of one that was connected elsewhere. */
+static void clients_are_made_and_adopted(void) {
+    about("connect, adopt");
+    int port, ends[2];
+    wsframe_hub *hub = new_hub(0, &port);
+    wsframe_connection *connection = NULL;
+    char url[64];
+    const void *address;
+    int len = snprintf(url, sizeof url, "ws://localhost:%d/room", port);
+    uint64_t id = 0;
+    CHECK_EQ(wsframe_hub_connect(hub, url, (size_t)len, NULL, 0, NULL, &id), 0);
+    CHECK(id != 0);
+    CHECK_EQ(wsframe_hub_address(hub, id, &address), 0);
+    CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+    CHECK_EQ(wsframe_connection_add_field(connection, BYTES("X-Who"), BYTES("me")), 0);
+    CHECK_EQ(wsframe_hub_set_user(hub, id, url), 1);
+    uint64_t server = next_event(hub, WSFRAME_EVENT_OPEN);
+    CHECK(server != id);
+    CHECK_EQ(wsframe_hub_connection(hub, server, &connection), 1);
+    const void *value;
+    CHECK_EQ(wsframe_connection_field(connection, BYTES("x-who"), &value), 2);
+    CHECK_BYTES(value, "me", 2);
+    CHECK(next_event(hub, WSFRAME_EVENT_OPEN) == id);
+    CHECK(wsframe_hub_user(hub, id) == url);
+    CHECK(wsframe_hub_user(hub, server) == NULL);
+    len = snprintf(url, sizeof url, "127.0.0.1:%d", port);
+    CHECK_EQ(wsframe_hub_address(hub, id, &address), len);
+    CHECK_BYTES(address, url, (size_t)len);
+    CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, BYTES("Hello")), 11);
+    CHECK(next_event(hub, WSFRAME_EVENT_TEXT) == server);
+    CHECK_EQ(wsframe_hub_terminate(hub, server), 1);
+    CHECK_EQ(wsframe_hub_terminate(hub, server), 0);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == server);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == id);
+    CHECK(wsframe_hub_user(hub, id) == url);
+
+    CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), BYTES("unix:/nobody/is/there"), NULL, &id), 0);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == id);
+    CHECK_EQ(batch.events->error, WSFRAME_ERROR_IO);
+    CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+    CHECK(wsframe_connection_error(connection) != NULL);
+
+    wsframe_config open = {0};
+    open.struct_size = sizeof open;
+    open.flags = WSFRAME_CONFIG_START_OPEN;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    CHECK_EQ(wsframe_hub_adopt(hub, ends[0], WSFRAME_ROLE_SERVER, &open, &id), 0);
+    CHECK(id != 0);
+    close(ends[0]);
+    say(ends[1], masked_hello, sizeof masked_hello - 1);
+    CHECK(next_event(hub, WSFRAME_EVENT_TEXT) == id);
+    close(ends[1]);
+    CHECK(next_event(hub, WSFRAME_EVENT_GONE) == id);
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_EQ(listen(listening, 1), 0);
+    port = (int)wsframe_hub_adopt(hub, listening, WSFRAME_ROLE_SERVER, NULL, &id);
+    CHECK(port > 0 && id == 0);
+    close(listening);
+    int client;
+    open_client(hub, port, &client);
+    close(client);
+    wsframe_hub_free(hub);
+}
+
+static void a_program_waits_for_other_things_as_well(void) {
+    about("timer, watch");
+    wsframe_hub *hub = NULL;
+    int ends[2];
+    char byte;
+    CHECK_EQ(wsframe_hub_new(NULL, &hub), 0);
+    CHECK_EQ(wsframe_hub_timer(hub, UINT64_MAX, 1), 0);
+    CHECK_EQ(wsframe_hub_timer(hub, 1, 0), 0);
+    CHECK_EQ(wsframe_hub_timer(hub, 1, WSFRAME_NEVER), 0);
+    CHECK(next_event(hub, WSFRAME_EVENT_TIMER) == UINT64_MAX);
+    CHECK_EQ(batch.data_len, 0);
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(wsframe_hub_watch(hub, ends[0], WSFRAME_WATCH_READ), 0);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    say(ends[1], "a", 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK(next_event(hub, WSFRAME_EVENT_READY) == (uint64_t)ends[0]);
+        CHECK_EQ(batch.events->flags, WSFRAME_WATCH_READ);
+    }
+    CHECK_EQ(read(ends[0], &byte, 1), 1);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    CHECK_EQ(wsframe_hub_watch(hub, ends[1], WSFRAME_WATCH_WRITE), 0);
+    CHECK(next_event(hub, WSFRAME_EVENT_READY) == (uint64_t)ends[1]);
+    CHECK_EQ(wsframe_hub_watch(hub, ends[1], 0), 0);
+    close(ends[1]);
+    CHECK(next_event(hub, WSFRAME_EVENT_READY) == (uint64_t)ends[0]);
+    wsframe_hub_free(hub);
+    close(ends[0]);
+}
+
 static void *use_foreign_hub(void *argument) {
     struct other_thread *other = argument;
     wsframe_batch own;
@@ -424,6 +550,8 @@ int main(void) {
     connections_are_lent();
     what_is_sent_and_published_arrives();
     the_descriptor_tells_of_all_there_is_to_do();
+    clients_are_made_and_adopted();
+    a_program_waits_for_other_things_as_well();
     another_thread_may_only_wake();
     a_fork_has_no_hub();
     return passed();

@@ -271,6 +271,7 @@ static const char *serve(wsframe_hub *hub, int client, const struct work *work) 
     wsframe_batch batch;
     wsframe_connection *connection;
     wsframe_stats stats;
+    const void *address;
     char heard[1024], said[2] = {'a', (char)('a' + work->seed)};
     const size_t len = 1;
     EXPECT(write(client, request, sizeof request - 1) == sizeof request - 1);
@@ -286,12 +287,21 @@ static const char *serve(wsframe_hub *hub, int client, const struct work *work) 
     EXPECT(wsframe_hub_publish(hub, said, 2, 0, WSFRAME_OPCODE_TEXT, said + 1, 1) == 1);
     EXPECT(wsframe_hub_unsubscribe(hub, id, said, 2) == 1);
     EXPECT(wsframe_hub_pause(hub, id, 1) == 1);
+    EXPECT(wsframe_hub_set_user(hub, id, hub) == 1 && wsframe_hub_user(hub, id) == hub);
+    EXPECT(wsframe_hub_address(hub, id, &address) > 10);
+    EXPECT(wsframe_hub_timer(hub, 1, 100000) == 0);
+    EXPECT(wsframe_hub_watch(hub, client, WSFRAME_WATCH_READ) == 0 && wsframe_hub_watch(hub, client, 0) == 0);
     EXPECT(wsframe_hub_fd(hub) >= 0);
     EXPECT(wsframe_hub_wake(hub) == 0);
     EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) == 0);
     const char expected[] = {'\x81', 2, said[0], said[1], '\x81', 1, said[1], '\x81', 1, said[1]};
     EXPECT(read(client, heard, sizeof heard) == sizeof expected);
     EXPECT(memcmp(heard, expected, sizeof expected) == 0);
+    /* Not by name: the standard library's threads are not made for ThreadSanitizer. */
+    EXPECT(wsframe_hub_connect(hub, BYTES("ws://127.0.0.1:1/"), NULL, 0, NULL, &id) == 0);
+    EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) == 1 && batch.events->kind == WSFRAME_EVENT_GONE);
+    EXPECT(wsframe_hub_terminate(hub, id) == 0);
+    EXPECT(wsframe_hub_adopt(hub, client, WSFRAME_ROLE_CLIENT, NULL, &id) == 0);
     EXPECT(wsframe_hub_stop(hub, 0) == 0);
     while (!(batch.flags & WSFRAME_BATCH_STOPPED))
         EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) >= 0);

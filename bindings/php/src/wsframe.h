@@ -73,6 +73,9 @@ typedef enum wsframe_event_kind {
     WSFRAME_EVENT_OPEN = 18,
     WSFRAME_EVENT_ERROR = 19,
     WSFRAME_EVENT_GONE = 20,
+    WSFRAME_EVENT_DRAIN = 21,
+    WSFRAME_EVENT_TIMER = 22,
+    WSFRAME_EVENT_READY = 23,
 } wsframe_event_kind;
 
 typedef enum wsframe_data_flag {
@@ -112,6 +115,11 @@ typedef enum wsframe_output_flag {
 typedef enum wsframe_listen_flag {
     WSFRAME_LISTEN_REUSE_PORT = 1,
 } wsframe_listen_flag;
+
+typedef enum wsframe_watch_flag {
+    WSFRAME_WATCH_READ = 1,
+    WSFRAME_WATCH_WRITE = 2,
+} wsframe_watch_flag;
 
 typedef struct wsframe_connection wsframe_connection;
 
@@ -357,19 +365,27 @@ ptrdiff_t wsframe_hub_new(const struct wsframe_hub_config *config, struct wsfram
 
 void wsframe_hub_free(struct wsframe_hub *hub);
 
-ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
-                             const void *address,
-                             size_t address_len,
-                             uint32_t flags,
-                             const struct wsframe_config *config);
-
 ptrdiff_t wsframe_hub_poll(struct wsframe_hub *hub,
                            uint32_t timeout_ms,
                            struct wsframe_batch *batch);
 
+ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub, uint32_t grace_ms);
+
+ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub, struct wsframe_stats *stats);
+
 ptrdiff_t wsframe_hub_connection(struct wsframe_hub *hub,
                                  uint64_t id,
                                  struct wsframe_connection **connection);
+
+ptrdiff_t wsframe_hub_pause(struct wsframe_hub *hub, uint64_t id, uint32_t is_paused);
+
+ptrdiff_t wsframe_hub_terminate(struct wsframe_hub *hub, uint64_t id);
+
+ptrdiff_t wsframe_hub_address(struct wsframe_hub *hub, uint64_t id, const void **address);
+
+ptrdiff_t wsframe_hub_set_user(struct wsframe_hub *hub, uint64_t id, void *user);
+
+void *wsframe_hub_user(const struct wsframe_hub *hub, uint64_t id);
 
 ptrdiff_t wsframe_hub_send(struct wsframe_hub *hub,
                            uint64_t id,
@@ -406,15 +422,33 @@ ptrdiff_t wsframe_hub_publish(struct wsframe_hub *hub,
                               const void *in,
                               size_t in_len);
 
-ptrdiff_t wsframe_hub_pause(struct wsframe_hub *hub, uint64_t id, uint32_t is_paused);
+ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
+                             const void *address,
+                             size_t address_len,
+                             uint32_t flags,
+                             const struct wsframe_config *config);
+
+ptrdiff_t wsframe_hub_adopt(struct wsframe_hub *hub,
+                            int fd,
+                            uint32_t role,
+                            const struct wsframe_config *config,
+                            uint64_t *id);
+
+ptrdiff_t wsframe_hub_connect(struct wsframe_hub *hub,
+                              const void *url,
+                              size_t url_len,
+                              const void *address,
+                              size_t address_len,
+                              const struct wsframe_config *config,
+                              uint64_t *id);
+
+ptrdiff_t wsframe_hub_timer(struct wsframe_hub *hub, uint64_t number, uint32_t in_ms);
+
+ptrdiff_t wsframe_hub_watch(struct wsframe_hub *hub, int fd, uint32_t flags);
 
 ptrdiff_t wsframe_hub_fd(struct wsframe_hub *hub);
 
 ptrdiff_t wsframe_hub_wake(const struct wsframe_hub *hub);
-
-ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub, uint32_t grace_ms);
-
-ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub, struct wsframe_stats *stats);
 
 ptrdiff_t wsframe_unmask(const void *in, size_t len, const void *key, size_t offset, void *out);
 

@@ -3,9 +3,9 @@
 use libc::{c_void, ptrdiff_t, size_t};
 
 use super::super::boundary::{bytes, place, returned};
+use super::super::handles::{lend, on, wsframe_connection};
 use super::super::records::{AcceptFlag, wsframe_batch, wsframe_field};
 use super::receive::fill;
-use super::{lend, on, wsframe_connection};
 use crate::connection::{Connection, Without};
 use crate::error::Error;
 

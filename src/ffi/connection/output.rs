@@ -3,8 +3,8 @@
 use libc::{ptrdiff_t, size_t};
 
 use super::super::boundary::{place, places, returned};
+use super::super::handles::{on, on_own, wsframe_connection};
 use super::super::records::{wsframe_output, wsframe_part};
-use super::{on, on_own, wsframe_connection};
 use crate::connection::Connection;
 use crate::error::Error;
 

@@ -3,8 +3,8 @@
 use libc::{c_void, ptrdiff_t, size_t};
 
 use super::super::boundary::{bytes, bytes_mut, place, returned};
+use super::super::handles::{run, wsframe_connection};
 use super::super::records::wsframe_batch;
-use super::{run, wsframe_connection};
 use crate::connection::Connection;
 use crate::error::Error;
 

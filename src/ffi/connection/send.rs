@@ -3,9 +3,9 @@
 use libc::{c_void, ptrdiff_t, size_t};
 
 use super::super::boundary::{Pieces, bytes, lengths, place};
+use super::super::handles::{on, wsframe_connection};
 use super::super::message::wsframe_message;
 use super::super::records::Sending;
-use super::{on, wsframe_connection};
 use crate::connection::Connection;
 use crate::error::Error;
 

@@ -1,0 +1,149 @@
+//! Hub: how connections come about.
+
+use std::os::fd::BorrowedFd;
+
+use libc::{c_int, c_void, ptrdiff_t, size_t};
+
+use super::super::boundary::{bytes, place, returned};
+use super::super::handles::{on_hub, wsframe_hub};
+use super::super::records::{ListenFlag, role_of, wsframe_config};
+use crate::error::Error;
+use crate::hub::{Adopted, Hub};
+
+const REUSE_PORT: u32 = ListenFlag::ReusePort as u32;
+
+/// Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or "unix:/run/chat.socket". Names
+/// are not looked up. Port 0 lets the system choose. The file of a Unix socket that a server has left over is replaced, one at
+/// which somebody listens is not; it stays when the hub ends.
+///
+/// The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or
+/// WSFRAME_LISTEN_REUSE_PORT. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
+///
+/// Returns the port, 0 for a Unix socket.
+///
+/// Errors: WSFRAME_ERROR_ARGUMENT if the address is none, flags has an unknown bit, or the config is wrong, of which wsframe_why()
+/// says how; WSFRAME_ERROR_IO if the system refuses, of which errno says why, for instance EADDRINUSE; WSFRAME_ERROR_STATE if the
+/// hub was stopped, or is not of this thread or process; WSFRAME_ERROR_MEMORY.
+///
+/// # Safety
+///
+/// hub is a live handle, address has its length, config is NULL or points to a config.
+#[allow(rustdoc::broken_intra_doc_links, reason = "[::] is no link")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_hub_listen(
+    hub: *mut wsframe_hub,
+    address: *const c_void,
+    address_len: size_t,
+    flags: u32,
+    config: *const wsframe_config,
+) -> ptrdiff_t {
+    let call = |hub: &mut Hub| {
+        // SAFETY: the caller guarantees address_len readable bytes.
+        let address = unsafe { bytes(address, address_len) }?;
+        let address = std::str::from_utf8(address).map_err(|_| Error::InvalidAddress)?;
+        let reuse_port = match flags {
+            0 => false,
+            REUSE_PORT => true,
+            _ => return Err(Error::UnknownBits),
+        };
+        // SAFETY: the caller guarantees the config.
+        let config = unsafe { wsframe_config::read(config) }?;
+        hub.listen(address, reuse_port, config).map(usize::from)
+    };
+    // SAFETY: the caller guarantees a live handle.
+    returned(unsafe { on_hub(hub, call) })
+}
+
+/// Serves a socket that somebody else has opened: one that listens, as a service manager passes it on, or one that is connected.
+/// role is WSFRAME_ROLE_SERVER, or WSFRAME_ROLE_CLIENT if this end has connected. The hub makes a descriptor of its own for
+/// it: close yours whenever you like. Connections have this config, which may be NULL for the defaults.
+///
+/// *id is written: the id of the connection, or 0 if the socket listens. A client whose config does not have
+/// WSFRAME_CONFIG_START_OPEN is to send its request by wsframe_hub_connection() and wsframe_connection_request().
+///
+/// Returns the port at which the socket listens; 0 for a Unix socket or a connection.
+///
+/// Errors: WSFRAME_ERROR_ARGUMENT if role is another number, the config is wrong, fd is less than 0 or a pointer is NULL;
+/// WSFRAME_ERROR_IO if it is no socket of a stream, or listens for a client; WSFRAME_ERROR_STATE as wsframe_hub_listen();
+/// WSFRAME_ERROR_MEMORY.
+///
+/// # Safety
+///
+/// hub is a live handle, config is NULL or points to a config, id to a number that can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_hub_adopt(
+    hub: *mut wsframe_hub,
+    fd: c_int,
+    role: u32,
+    config: *const wsframe_config,
+    id: *mut u64,
+) -> ptrdiff_t {
+    let call = |hub: &mut Hub| {
+        let out = place(id)?;
+        if fd < 0 {
+            return Err(Error::NoDescriptor);
+        }
+        // SAFETY: the caller guarantees the config.
+        let config = unsafe { wsframe_config::read(config) }?;
+        // SAFETY: not -1. That it is open shows when it is looked at, which is all that is done with it.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let (id, port) = match hub.adopt(fd, role_of(role)?, config)? {
+            Adopted::Listener(port) => (0, port),
+            Adopted::Connection(id) => (id, 0),
+        };
+        // SAFETY: not NULL, and the caller guarantees that a number can be written there.
+        unsafe { out.write(id) };
+        Ok(port.into())
+    };
+    // SAFETY: the caller guarantees a live handle.
+    returned(unsafe { on_hub(hub, call) })
+}
+
+/// Makes a client's connection to a URL, "ws://example.com/chat?room=1" or "ws://127.0.0.1:8080/", and writes its id to *id. It does
+/// not wait: the connection has its events like all others. WSFRAME_EVENT_OPEN tells that the server has accepted,
+/// WSFRAME_EVENT_ERROR that it has not. WSFRAME_EVENT_GONE comes in any case in the end, with WSFRAME_ERROR_IO if nobody could be
+/// reached, of which wsframe_connection_error() says why.
+///
+/// A name is looked up by threads of the hub's; its addresses are tried one after the other, each for its part of
+/// handshake_timeout_ms. If address_len is not 0 the connection goes to that address instead, "127.0.0.1:8080" or
+/// "unix:/run/chat.socket", and the URL says only what is asked for there.
+///
+/// Until the next wsframe_hub_poll() fields can be added to the request: wsframe_hub_connection(), wsframe_connection_add_field().
+///
+/// Returns 0.
+///
+/// Errors: WSFRAME_ERROR_ARGUMENT if the URL or the address is none, the URL begins with wss://, the config is wrong, of which
+/// wsframe_why() says how, or a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_listen(); WSFRAME_ERROR_MEMORY.
+///
+/// # Safety
+///
+/// hub is a live handle, url and address have their lengths, config is NULL or points to a config, id to a number that can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_hub_connect(
+    hub: *mut wsframe_hub,
+    url: *const c_void,
+    url_len: size_t,
+    address: *const c_void,
+    address_len: size_t,
+    config: *const wsframe_config,
+    id: *mut u64,
+) -> ptrdiff_t {
+    let call = |hub: &mut Hub| {
+        let out = place(id)?;
+        // SAFETY: the caller guarantees url_len readable bytes.
+        let url = unsafe { bytes(url, url_len) }?;
+        let url = std::str::from_utf8(url).map_err(|_| Error::InvalidUrl)?;
+        // SAFETY: the caller guarantees address_len readable bytes.
+        let address = unsafe { bytes(address, address_len) }?;
+        let address = std::str::from_utf8(address).map_err(|_| Error::InvalidAddress)?;
+        // SAFETY: the caller guarantees the config.
+        let config = unsafe { wsframe_config::read(config) }?;
+        let id = hub.connect(url, Some(address).filter(|address| !address.is_empty()), &config)?;
+        // SAFETY: not NULL, and the caller guarantees that a number can be written there.
+        unsafe { out.write(id) };
+        Ok(0)
+    };
+    // SAFETY: the caller guarantees a live handle.
+    returned(unsafe { on_hub(hub, call) })
+}
