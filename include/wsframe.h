@@ -475,14 +475,25 @@ typedef enum wsframe_output_flag {
 } wsframe_output_flag;
 
 /**
- * A bit of the flags of wsframe_hub_listen().
+ * A bit of the flags of wsframe_hub_listen() and wsframe_hub_adopt().
  */
 typedef enum wsframe_listen_flag {
     /**
      * Other sockets may listen at the same port with this flag, in other processes, too: the system lets each have a part of
-     * the clients (SO_REUSEPORT). Means nothing to a Unix socket.
+     * the clients (SO_REUSEPORT). Means nothing to a Unix socket or one that is adopted.
      */
     WSFRAME_LISTEN_REUSE_PORT = 1,
+    /**
+     * Clients come by a proxy that says in front of their bytes where they are: the PROXY protocol, version 1 or 2, as HAProxy,
+     * nginx and load balancers of clouds speak it. wsframe_hub_address() is then what the proxy has said. Who comes without a
+     * proxy is turned away: anybody could say so, so let nobody but the proxy reach the address.
+     */
+    WSFRAME_LISTEN_PROXY = 2,
+    /**
+     * Who has more than high_water_len waiting when something is published is ended with WSFRAME_ERROR_POLICY, instead of not
+     * getting it.
+     */
+    WSFRAME_LISTEN_DROP_SLOW = 4,
 } wsframe_listen_flag;
 
 /**
@@ -846,9 +857,25 @@ typedef struct wsframe_hub_config {
      */
     uint32_t struct_size;
     /**
-     * How many clients are let in at a time; others wait until one leaves. 0 for as many as the system has descriptors for.
+     * How many connections there are when no more clients are let in; others wait until one leaves. 0 for as many as the
+     * system has descriptors for.
      */
     uint32_t max_connections;
+    /**
+     * How many bytes the connections may hold together: what was received of messages that are not complete, and what waits to be
+     * written, but for what was published. Beyond it those are ended that hold the most, with WSFRAME_ERROR_MEMORY. 0 for as many
+     * as there are.
+     */
+    uint64_t max_memory;
+    /**
+     * How many clients are let in from one address at a time, of IPv6 from one network of 64 bits; others are turned away. 0 for
+     * any number. From Unix sockets there may be any number.
+     */
+    uint32_t max_per_address;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } wsframe_hub_config;
 
 /**
@@ -864,7 +891,8 @@ typedef struct wsframe_stats {
      */
     uint64_t accepted;
     /**
-     * How many clients were turned away because there was no memory for them.
+     * How many clients were turned away: because there was no memory for them, their address had max_per_address already, or
+     * they did not come by a proxy although WSFRAME_LISTEN_PROXY says so.
      */
     uint64_t refused;
     /**
@@ -1717,8 +1745,8 @@ ptrdiff_t wsframe_hub_publish(struct wsframe_hub *hub,
  * are not looked up. Port 0 lets the system choose. The file of a Unix socket that a server has left over is replaced, one at
  * which somebody listens is not; it stays when the hub ends.
  *
- * The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or
- * WSFRAME_LISTEN_REUSE_PORT. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
+ * The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or any
+ * of WSFRAME_LISTEN_*. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
  *
  * Returns the port, 0 for a Unix socket.
  *
@@ -1736,15 +1764,16 @@ ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
 
 /**
  * Serves a socket that somebody else has opened: one that listens, as a service manager passes it on, or one that is connected.
- * role is WSFRAME_ROLE_SERVER, or WSFRAME_ROLE_CLIENT if this end has connected. The hub makes a descriptor of its own for
- * it: close yours whenever you like. Connections have this config, which may be NULL for the defaults.
+ * role is WSFRAME_ROLE_SERVER, or WSFRAME_ROLE_CLIENT if this end has connected. For one that listens, flags are as for
+ * wsframe_hub_listen(). The hub makes a descriptor of its own for it: close yours whenever you like. Connections have this
+ * config, which may be NULL for the defaults.
  *
  * *id is written: the id of the connection, or 0 if the socket listens. A client whose config does not have
  * WSFRAME_CONFIG_START_OPEN is to send its request by wsframe_hub_connection() and wsframe_connection_request().
  *
  * Returns the port at which the socket listens; 0 for a Unix socket or a connection.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if role is another number, the config is wrong, fd is less than 0 or a pointer is NULL;
+ * Errors: WSFRAME_ERROR_ARGUMENT if role is another number, flags has an unknown bit, the config is wrong, fd is less than 0 or a pointer is NULL;
  * WSFRAME_ERROR_IO if it is no socket of a stream, or listens for a client; WSFRAME_ERROR_STATE as wsframe_hub_listen();
  * WSFRAME_ERROR_MEMORY.
  *
@@ -1753,6 +1782,7 @@ ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
 ptrdiff_t wsframe_hub_adopt(struct wsframe_hub *hub,
                             int fd,
                             uint32_t role,
+                            uint32_t flags,
                             const struct wsframe_config *config,
                             uint64_t *id);
 

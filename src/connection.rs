@@ -390,9 +390,9 @@ impl Connection {
         self.forget();
     }
 
-    /// Ends the connection because the peer had its time.
+    /// Ends the connection without a word to the peer, for instance because it had its time.
     #[cold]
-    fn give_up(&mut self, error: Error) {
+    pub(crate) fn give_up(&mut self, error: Error) {
         self.error = Some(error);
         self.state = State::Failed;
         self.farewell = None;

@@ -4,10 +4,10 @@
 //! ```
 //! use wsframe::connection::{Compress, Config, EventKind};
 //! use wsframe::frame::Opcode;
-//! use wsframe::hub::Hub;
+//! use wsframe::hub::{Hub, Limits, Listening};
 //!
-//! let mut hub = Hub::new(usize::MAX)?;
-//! let port = hub.listen("127.0.0.1:0", false, Config::default())?;
+//! let mut hub = Hub::new(Limits::default())?;
+//! let port = hub.listen("127.0.0.1:0", Listening::default(), Config::default())?;
 //! # hub.stop(0)?;
 //! while !hub.has_ended() {
 //!     hub.poll(1000)?;
@@ -37,9 +37,11 @@ mod alarm;
 mod alarm;
 mod batch;
 mod connect;
+mod limits;
 mod listener;
 mod owner;
 mod peer;
+mod proxied;
 mod read;
 mod resolver;
 mod send;
@@ -65,7 +67,10 @@ use crate::error::Error;
 pub use adopt::Adopted;
 use alarm::Alarm;
 use batch::Batch;
+use limits::Hosts;
+pub use limits::Limits;
 use listener::Listener;
+pub use listener::Listening;
 use owner::Owner;
 use resolver::Resolver;
 use slots::{Flags, Slots};
@@ -96,7 +101,10 @@ pub struct Hub {
     waker: Waker,
     alarm: Option<Alarm>,
     listeners: Vec<Listener>,
-    max_connections: usize,
+    limits: Limits,
+    /// How many bytes the connections hold together, as far as that was seen.
+    held_len: usize,
+    hosts: Hosts,
     slots: Slots,
     wheel: Wheel,
     topics: Topics,
@@ -130,7 +138,8 @@ pub struct Stats {
     pub connections: u64,
     /// How many clients were let in.
     pub accepted: u64,
-    /// How many clients were turned away, because there was no memory for them.
+    /// How many clients were turned away: because there was no memory for them, their address had too many, or no proxy was
+    /// before them.
     pub refused: u64,
     /// How often nobody was let in for a while, because the system had no descriptor or memory left.
     pub accept_pauses: u64,
@@ -149,12 +158,12 @@ pub struct Stats {
 }
 
 impl Hub {
-    /// A hub that listens nowhere yet, and lets in at most so many clients at a time.
+    /// A hub that listens nowhere yet.
     ///
     /// # Errors
     ///
     /// [`Error::HubFailed`] if the system refuses what it needs; [`Error::OutOfMemory`].
-    pub fn new(max_connections: usize) -> Result<Self, Error> {
+    pub fn new(limits: Limits) -> Result<Self, Error> {
         let poll = Poll::new().map_err(|_| Error::HubFailed)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok(Self {
@@ -165,7 +174,9 @@ impl Hub {
             alarm: None,
             listeners: Vec::new(),
             // Each index has to be a token below those of the listeners.
-            max_connections: max_connections.min(LISTENERS - slots::CHUNK),
+            limits: Limits { max_connections: limits.max_connections.min(LISTENERS - slots::CHUNK), ..limits },
+            held_len: 0,
+            hosts: Hosts::default(),
             slots: Slots::new(),
             wheel: Wheel::new()?,
             topics: Topics::default(),
@@ -198,6 +209,7 @@ impl Hub {
         self.forget_delivered();
         self.read_clock();
         self.end_touched();
+        self.keep_to_memory();
         self.ask_again();
         if let Some(index) = self.held.take() {
             self.deliver_own(index);
@@ -217,6 +229,7 @@ impl Hub {
                 break;
             }
             self.end_touched();
+            self.keep_to_memory();
         }
         if self.events().is_empty()
             && let Some(index) = self.held.take()

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use wsframe::connection::{Compress, Config, ConfigFlag, Event, EventKind, NEVER, Settings, Without};
 use wsframe::error::{Error, ErrorCode};
 use wsframe::frame::Opcode;
-use wsframe::hub::{Hub, Stats, Waker};
+use wsframe::hub::{Hub, Limits, Listening, Stats, Waker};
 
 const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -62,7 +62,7 @@ impl Log {
 impl Server {
     /// Serves with what is to be done with each event.
     fn start(config: Config, handle: impl FnMut(&mut Hub, Event, &[u8]) + Send + 'static) -> Self {
-        Self::start_with(Hub::new(usize::MAX).unwrap(), config, 1000, handle)
+        Self::start_with(Hub::new(Limits::default()).unwrap(), config, 1000, handle)
     }
 
     fn start_with(
@@ -71,7 +71,7 @@ impl Server {
         grace_ms: u32,
         mut handle: impl FnMut(&mut Hub, Event, &[u8]) + Send + 'static,
     ) -> Self {
-        let port = hub.listen("127.0.0.1:0", false, config).unwrap();
+        let port = hub.listen("127.0.0.1:0", Listening::default(), config).unwrap();
         let is_stopping = Arc::new(AtomicBool::new(false));
         let (waker, stops) = (hub.waker(), Arc::clone(&is_stopping));
         let serve = move || {
@@ -522,7 +522,12 @@ fn an_open_connection_shows_its_request() {
 
 #[test]
 fn no_more_clients_are_let_in_than_allowed() {
-    let server = Server::start_with(Hub::new(2).unwrap(), Config::default(), 1000, echo);
+    let server = Server::start_with(
+        Hub::new(Limits { max_connections: 2, ..Limits::default() }).unwrap(),
+        Config::default(),
+        1000,
+        echo,
+    );
     let (mut first, second) = (server.open(), server.open());
     let mut third = server.connect();
     third.socket.write_all(REQUEST).unwrap();
@@ -540,7 +545,7 @@ fn no_more_clients_are_let_in_than_allowed() {
 
 #[test]
 fn a_hub_that_stops_says_so_to_everybody() {
-    let server = Server::start_with(Hub::new(100).unwrap(), Config::default(), 600, echo);
+    let server = Server::start_with(Hub::new(Limits::default()).unwrap(), Config::default(), 600, echo);
     let (mut answers, mut is_deaf, _has_not_asked) = (server.open(), server.open(), server.connect());
     // Longer than it takes to see that nobody answers.
     sleep(Duration::from_millis(100));
@@ -621,8 +626,8 @@ fn what_is_published_comes_to_all_in_the_same_order() {
 
 #[test]
 fn many_answers_are_sent_with_one_call() {
-    let mut hub = Hub::new(10).unwrap();
-    let port = hub.listen("127.0.0.1:0", false, Config::default()).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    let port = hub.listen("127.0.0.1:0", Listening::default(), Config::default()).unwrap();
     let client = thread::spawn(move || {
         let mut clients =
             [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).unwrap()).map(|socket| Client { socket });
@@ -678,7 +683,7 @@ fn a_paused_connection_is_not_read_and_not_given_up() {
 
 #[test]
 fn a_wake_ends_a_poll() {
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let waker = hub.waker();
     let begun = Instant::now();
     let other = thread::spawn(move || {
@@ -696,8 +701,8 @@ fn a_wake_ends_a_poll() {
 
 #[test]
 fn a_hub_belongs_to_the_thread_of_its_first_poll() {
-    let mut hub = Hub::new(10).unwrap();
-    hub.listen("127.0.0.1:0", false, Config::default()).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    hub.listen("127.0.0.1:0", Listening::default(), Config::default()).unwrap();
     let hub = thread::spawn(move || {
         hub.poll(0).unwrap();
         hub
@@ -712,13 +717,16 @@ fn a_hub_belongs_to_the_thread_of_its_first_poll() {
 fn a_unix_socket_is_listened_at() {
     let path = std::env::temp_dir().join(format!("wsframe-hub-{}", std::process::id()));
     let address = format!("unix:{}", path.display());
-    let mut hub = Hub::new(10).unwrap();
-    assert_eq!(hub.listen(&address, false, Config::default()), Ok(0));
-    assert_eq!(Hub::new(1).unwrap().listen(&address, false, Config::default()), Err(Error::ListenFailed));
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    assert_eq!(hub.listen(&address, Listening::default(), Config::default()), Ok(0));
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(&address, Listening::default(), Config::default()),
+        Err(Error::ListenFailed)
+    );
     drop(hub);
     assert!(path.exists(), "it is left over");
-    let mut hub = Hub::new(10).unwrap();
-    assert_eq!(hub.listen(&address, false, Config::default()), Ok(0));
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    assert_eq!(hub.listen(&address, Listening::default(), Config::default()), Ok(0));
     let server = Server::start_with(hub, Config::default(), 1000, echo);
     let mut client = Client { socket: UnixStream::connect(&path).unwrap() };
     client.open(REQUEST);
@@ -727,27 +735,41 @@ fn a_unix_socket_is_listened_at() {
     std::fs::write(&path, "mine").unwrap_err();
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "mine").unwrap();
-    assert_eq!(Hub::new(1).unwrap().listen(&address, false, Config::default()), Err(Error::ListenFailed));
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(&address, Listening::default(), Config::default()),
+        Err(Error::ListenFailed)
+    );
     assert_eq!(std::fs::read(&path).unwrap(), b"mine", "what is no socket is not removed");
     std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
 fn addresses_and_ports() {
-    let mut hub = Hub::new(10).unwrap();
-    let port = hub.listen("[::]:0", true, Config::default()).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    let port = hub.listen("[::]:0", Listening { reuse_port: true, ..Listening::default() }, Config::default()).unwrap();
     for address in ["127.0.0.1", "::1"] {
         TcpStream::connect((address, port)).unwrap();
     }
     let same = format!("[::]:{port}");
-    assert_eq!(Hub::new(1).unwrap().listen(&same, true, Config::default()), Ok(port), "a port of two");
-    assert_eq!(Hub::new(1).unwrap().listen(&same, false, Config::default()), Err(Error::ListenFailed));
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(
+            &same,
+            Listening { reuse_port: true, ..Listening::default() },
+            Config::default()
+        ),
+        Ok(port),
+        "a port of two"
+    );
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(&same, Listening::default(), Config::default()),
+        Err(Error::ListenFailed)
+    );
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    assert_eq!(hub.listen(&taken, false, Config::default()), Err(Error::ListenFailed));
-    assert_eq!(hub.listen("example.com:80", false, Config::default()), Err(Error::InvalidAddress));
+    assert_eq!(hub.listen(&taken, Listening::default(), Config::default()), Err(Error::ListenFailed));
+    assert_eq!(hub.listen("example.com:80", Listening::default(), Config::default()), Err(Error::InvalidAddress));
     hub.stop(0).unwrap();
-    assert_eq!(hub.listen("127.0.0.1:0", false, Config::default()), Err(Error::HubStopped));
+    assert_eq!(hub.listen("127.0.0.1:0", Listening::default(), Config::default()), Err(Error::HubStopped));
 }
 
 /// The example of RFC 7692 section 7.2.3.2: with what was said before.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use wsframe::connection::{Compress, Config, ConfigFlag, Event, EventKind, NEVER, Role, Settings, State, Without};
 use wsframe::error::{Error, ErrorCode};
 use wsframe::frame::Opcode;
-use wsframe::hub::{Adopted, Hub, WatchFlag};
+use wsframe::hub::{Adopted, Hub, Limits, Listening, WatchFlag};
 
 /// Longer than anything here takes, also on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,8 +32,8 @@ fn with(settings: Settings) -> Config {
 
 /// A hub, and where it listens.
 fn listening(config: Config) -> (Hub, u16) {
-    let mut hub = Hub::new(usize::MAX).unwrap();
-    let port = hub.listen("127.0.0.1:0", false, config).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    let port = hub.listen("127.0.0.1:0", Listening::default(), config).unwrap();
     (hub, port)
 }
 
@@ -147,7 +147,7 @@ fn a_client_is_told_why_it_did_not_get_there() {
 
 #[test]
 fn what_cannot_be_connected_to_is_refused() {
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let mut refused = |url, address| hub.connect(url, address, &Config::default()).unwrap_err();
     assert_eq!(refused("http://a/", None), Error::InvalidUrl);
     assert_eq!(refused("wss://a/", None), Error::TlsUrl);
@@ -164,7 +164,7 @@ fn what_cannot_be_connected_to_is_refused() {
 fn who_is_on_his_way_is_told_that_the_hub_stops() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://127.0.0.1:{}/", silent.local_addr().unwrap().port());
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let ids = ["ws://localhost:1/", &url].map(|url| hub.connect(url, None, &Config::default()).unwrap());
     hub.stop(1000).unwrap();
     let mut told = HashSet::new();
@@ -179,8 +179,8 @@ fn who_is_on_his_way_is_told_that_the_hub_stops() {
 fn a_unix_socket_is_connected_to() {
     let path = std::env::temp_dir().join(format!("wsframe-hub-client-{}", std::process::id()));
     let address = format!("unix:{}", path.display());
-    let mut hub = Hub::new(10).unwrap();
-    hub.listen(&address, false, Config::default()).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    hub.listen(&address, Listening::default(), Config::default()).unwrap();
     let id = hub.connect("ws://example.com/", Some(&address), &Config::default()).unwrap();
     assert!(next_of(&mut hub, id).0.is(EventKind::Open));
     assert_eq!(hub.address(id), Ok(Some(&*address)));
@@ -191,10 +191,13 @@ fn a_unix_socket_is_connected_to() {
 
 #[test]
 fn sockets_of_others_are_served() {
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    assert_eq!(hub.adopt(listener.as_fd(), Role::Server, Config::default()), Ok(Adopted::Listener(port)));
+    assert_eq!(
+        hub.adopt(listener.as_fd(), Role::Server, Listening::default(), Config::default()),
+        Ok(Adopted::Listener(port))
+    );
     drop(listener);
     let id = hub.connect(&format!("ws://127.0.0.1:{port}/"), None, &Config::default()).unwrap();
     assert!(next_of(&mut hub, id).0.is(EventKind::Open));
@@ -202,7 +205,7 @@ fn sockets_of_others_are_served() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let open = flags(ConfigFlag::StartOpen);
     let adopted = [(ours, Role::Server), (theirs, Role::Client)].map(|(end, role)| {
-        let adopted = hub.adopt(end.as_fd(), role, open.clone());
+        let adopted = hub.adopt(end.as_fd(), role, Listening::default(), open.clone());
         let Ok(Adopted::Connection(id)) = adopted else { panic!("{adopted:?}") };
         id
     });
@@ -212,7 +215,7 @@ fn sockets_of_others_are_served() {
     assert!(next_of(&mut hub, adopted[1]).0.is(EventKind::Gone));
 
     let (asks, mut answers) = UnixStream::pair().unwrap();
-    let adopted = hub.adopt(asks.as_fd(), Role::Client, Config::default());
+    let adopted = hub.adopt(asks.as_fd(), Role::Client, Listening::default(), Config::default());
     let Ok(Adopted::Connection(id)) = adopted else { panic!("{adopted:?}") };
     hub.connection(id).unwrap().unwrap().request(b"example.com", b"/").unwrap();
     hub.poll(0).unwrap();
@@ -225,16 +228,16 @@ fn sockets_of_others_are_served() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     for (fd, role) in [(files.as_fd(), Role::Server), (packets.as_fd(), Role::Server), (listener.as_fd(), Role::Client)]
     {
-        assert_eq!(hub.adopt(fd, role, Config::default()), Err(Error::AdoptFailed));
+        assert_eq!(hub.adopt(fd, role, Listening::default(), Config::default()), Err(Error::AdoptFailed));
     }
 }
 
 /// The hub has a descriptor of its own for a listener that was adopted; when it stops, nobody is let in any more.
 #[test]
 fn an_adopted_listener_is_left_alone_after_the_stop() {
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    hub.adopt(listener.as_fd(), Role::Server, Config::default()).unwrap();
+    hub.adopt(listener.as_fd(), Role::Server, Listening::default(), Config::default()).unwrap();
     hub.stop(0).unwrap();
     let _waits = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     hub.poll(0).unwrap();
@@ -301,7 +304,7 @@ fn who_takes_what_waited_is_told_of() {
 
 #[test]
 fn timers_come_in_their_order_and_once() {
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let begun = Instant::now();
     for (number, in_ms) in [(1, 60), (2, 30), (3, 1), (4, 5), (u64::MAX, 0), (1, 90), (2, 60), (4, NEVER), (5, NEVER)] {
         hub.timer(number, in_ms).unwrap();
@@ -322,7 +325,7 @@ fn timers_come_in_their_order_and_once() {
 
 #[test]
 fn descriptors_of_others_are_watched() {
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let fd = ours.as_raw_fd();
     let ready = |hub: &mut Hub, within_ms| {
@@ -367,8 +370,8 @@ fn descriptors_of_others_are_watched() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_descriptor_of_the_hub_tells_of_timers_and_of_what_is_watched() {
-    let mut hub = Hub::new(10).unwrap();
-    let mut outer = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    let mut outer = Hub::new(Limits::default()).unwrap();
     let fd = hub.fd().unwrap();
     outer.watch(fd, READ).unwrap();
     let is_told = |outer: &mut Hub, within_ms| {

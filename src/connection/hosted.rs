@@ -38,9 +38,10 @@ impl Connection {
         }
     }
 
-    /// Ends a client's connection that did not come about.
-    pub(crate) fn fail_to_connect(&mut self, error: Error) {
-        self.give_up(error);
+    /// How many bytes of memory it holds beside what it always has, without what is shared with others.
+    pub(crate) fn held_len(&self) -> usize {
+        let opening = self.opening.as_ref().map_or(0, |opening| opening.held_len());
+        self.buffers.as_ref().map_or(opening, |buffers| buffers.held().saturating_add(opening))
     }
 
     /// Says that it is not the peer's fault if nothing was heard of it: nobody has listened.

@@ -43,6 +43,11 @@ impl Opening {
         Ok(Self { subprotocols: copied(&config.subprotocols)?, origins: copied(&config.origins)?, ..Self::default() })
     }
 
+    /// How much memory is held of what was received.
+    pub(super) fn held_len(&self) -> usize {
+        self.head.capacity().saturating_add(self.early.capacity())
+    }
+
     /// What a client was answered, if all of the head has come.
     pub(super) fn answered(self) -> Self {
         if self.is_complete { self } else { Self::default() }

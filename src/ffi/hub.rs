@@ -44,7 +44,7 @@ pub unsafe extern "C" fn wsframe_hub_new(config: *const wsframe_hub_config, hub:
     let call = || {
         let out = place(hub)?;
         // SAFETY: the caller guarantees the config.
-        let hub = Hub::new(unsafe { wsframe_hub_config::max_connections(config) }?)?;
+        let hub = Hub::new(unsafe { wsframe_hub_config::limits(config) }?)?;
         let handle = leaked(wsframe_hub::new(hub))?;
         // SAFETY: not NULL, and the caller guarantees that a pointer can be written there.
         unsafe { out.write(handle) };

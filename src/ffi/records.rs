@@ -10,7 +10,7 @@ use crate::deflate::Parameters;
 use crate::error::Error;
 use crate::frame::{self, Header, Opcode};
 #[cfg(unix)]
-use crate::hub::{Hub, Stats};
+use crate::hub::{Hub, Limits, Listening, Stats};
 use crate::memory::{collected, copied_text};
 
 /// Opcodes (RFC 6455 section 5.2), and the bits that are combined with one: those of a frame's first byte on the wire, so
@@ -73,13 +73,36 @@ pub enum BatchFlag {
     Stopped = 0x02,
 }
 
-/// A bit of the flags of wsframe_hub_listen().
+/// A bit of the flags of wsframe_hub_listen() and wsframe_hub_adopt().
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenFlag {
     /// Other sockets may listen at the same port with this flag, in other processes, too: the system lets each have a part of
-    /// the clients (SO_REUSEPORT). Means nothing to a Unix socket.
+    /// the clients (SO_REUSEPORT). Means nothing to a Unix socket or one that is adopted.
     ReusePort = 0x01,
+    /// Clients come by a proxy that says in front of their bytes where they are: the PROXY protocol, version 1 or 2, as HAProxy,
+    /// nginx and load balancers of clouds speak it. wsframe_hub_address() is then what the proxy has said. Who comes without a
+    /// proxy is turned away: anybody could say so, so let nobody but the proxy reach the address.
+    Proxy = 0x02,
+    /// Who has more than high_water_len waiting when something is published is ended with WSFRAME_ERROR_POLICY, instead of not
+    /// getting it.
+    DropSlow = 0x04,
+}
+
+#[cfg(unix)]
+impl ListenFlag {
+    /// What any of these say together.
+    pub(super) const fn read(flags: u32) -> Result<Listening, Error> {
+        let known = Self::ReusePort as u32 | Self::Proxy as u32 | Self::DropSlow as u32;
+        if flags & !known != 0 {
+            return Err(Error::UnknownBits);
+        }
+        Ok(Listening {
+            reuse_port: flags & Self::ReusePort as u32 != 0,
+            is_proxied: flags & Self::Proxy as u32 != 0,
+            drops_slow: flags & Self::DropSlow as u32 != 0,
+        })
+    }
 }
 
 /// A bit of wsframe_output.flags.
@@ -498,22 +521,39 @@ impl wsframe_config {
 pub struct wsframe_hub_config {
     /// sizeof(wsframe_hub_config).
     pub struct_size: u32,
-    /// How many clients are let in at a time; others wait until one leaves. 0 for as many as the system has descriptors for.
+    /// How many connections there are when no more clients are let in; others wait until one leaves. 0 for as many as the
+    /// system has descriptors for.
     pub max_connections: u32,
+    /// How many bytes the connections may hold together: what was received of messages that are not complete, and what waits to be
+    /// written, but for what was published. Beyond it those are ended that hold the most, with WSFRAME_ERROR_MEMORY. 0 for as many
+    /// as there are.
+    pub max_memory: u64,
+    /// How many clients are let in from one address at a time, of IPv6 from one network of 64 bits; others are turned away. 0 for
+    /// any number. From Unix sockets there may be any number.
+    pub max_per_address: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 #[cfg(unix)]
 impl wsframe_hub_config {
-    /// Reads how many connections a hub may have.
+    /// Reads how much a hub takes upon itself.
     ///
     /// # Safety
     ///
     /// `config` is NULL or points to as many bytes as its struct_size says.
-    pub(super) unsafe fn max_connections(config: *const Self) -> Result<usize, Error> {
+    pub(super) unsafe fn limits(config: *const Self) -> Result<Limits, Error> {
         // SAFETY: as the caller promises; numbers may be zero.
         let config = unsafe { read_sized(config, Error::HubConfigSize) }?.unwrap_or_default();
-        let max = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
-        Ok(if max == 0 { usize::MAX } else { max })
+        if config.reserved != 0 {
+            return Err(Error::UnknownBits);
+        }
+        let or_any = |max: u64| if max == 0 { usize::MAX } else { usize::try_from(max).unwrap_or(usize::MAX) };
+        Ok(Limits {
+            max_connections: or_any(config.max_connections.into()),
+            max_per_address: or_any(config.max_per_address.into()),
+            max_memory: or_any(config.max_memory),
+        })
     }
 }
 
@@ -526,7 +566,8 @@ pub struct wsframe_stats {
     pub connections: u64,
     /// How many clients were let in.
     pub accepted: u64,
-    /// How many clients were turned away because there was no memory for them.
+    /// How many clients were turned away: because there was no memory for them, their address had max_per_address already, or
+    /// they did not come by a proxy although WSFRAME_LISTEN_PROXY says so.
     pub refused: u64,
     /// How often nobody was let in for a second, or until somebody left, because the system had no descriptor or memory left.
     pub accept_pauses: u64,
@@ -544,7 +585,7 @@ pub struct wsframe_stats {
     pub read_pauses: u64,
 }
 
-const _: () = assert!(size_of::<wsframe_hub_config>() == 8 && size_of::<wsframe_stats>() == 80);
+const _: () = assert!(size_of::<wsframe_hub_config>() == 24 && size_of::<wsframe_stats>() == 80);
 
 #[cfg(unix)]
 impl From<Stats> for wsframe_stats {

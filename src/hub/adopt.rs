@@ -8,6 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use socket2::{Socket, Type};
 
 use super::Hub;
+use super::Listening;
 use super::address::BACKLOG;
 use super::slots::{Flags, NO_LISTENER};
 use crate::connection::{Config, Connection, Role};
@@ -31,7 +32,13 @@ impl Hub {
     ///
     /// [`Error::AdoptFailed`] if it is no socket of a stream, or one that listens is to be a client's; that the config is wrong;
     /// [`Error::HubStopped`]; [`Error::HubForked`], [`Error::HubOfOtherThread`]; [`Error::OutOfMemory`].
-    pub fn adopt(&mut self, fd: BorrowedFd<'_>, role: Role, config: Config) -> Result<Adopted, Error> {
+    pub fn adopt(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        role: Role,
+        listening: Listening,
+        config: Config,
+    ) -> Result<Adopted, Error> {
         self.owner.check()?;
         self.check_listening(&config)?;
         let socket = fd.try_clone_to_owned().and_then(stream).map_err(|_| Error::AdoptFailed)?;
@@ -39,7 +46,7 @@ impl Hub {
             Ok(_) => self.adopt_connected(socket, role, &config).map(Adopted::Connection),
             // It makes no difference to one that listens already.
             Err(error) if error.kind() == ErrorKind::NotConnected && role == Role::Server => {
-                let opened = socket.listen(BACKLOG).and_then(|()| self.open(socket.into(), config));
+                let opened = socket.listen(BACKLOG).and_then(|()| self.open(socket.into(), listening, config));
                 opened.map(Adopted::Listener).map_err(|_| Error::AdoptFailed)
             }
             Err(_) => Err(Error::AdoptFailed),

@@ -127,10 +127,7 @@ impl Hub {
             }
         }
         let failure = dial.failure;
-        if let Some(connection) = &mut slot.connection {
-            connection.fail_to_connect(failure);
-        }
-        self.end(index);
+        self.give_up(index, failure);
     }
 
     /// The system says that something has become of an attempt to connect.
@@ -166,7 +163,7 @@ impl Hub {
             match connection.request(dial.host.as_bytes(), dial.target.as_bytes()) {
                 // By the application, in words of its own.
                 Ok(_) | Err(Error::RequestedBefore) => {}
-                Err(error) => connection.fail_to_connect(error),
+                Err(error) => connection.give_up(error),
             }
         }
         let wait_ms = connection.output(0, now_ms).map_or(0, |output| output.wait_ms);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use mio::net::{TcpListener, UnixListener};
@@ -21,10 +22,23 @@ const ACCEPTED: usize = 64;
 /// For how long nobody is let in when the system has no descriptor or memory left, unless somebody leaves.
 const REST_MS: u64 = 1000;
 
+/// How a hub listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// Other sockets may listen at the same port, in other processes, too: each gets a part of the clients (SO_REUSEPORT).
+    pub reuse_port: bool,
+    /// Clients come by a proxy, which says in front of their bytes where they are (PROXY protocol, version 1 or 2). Who comes
+    /// without is turned away: anybody could say so.
+    pub is_proxied: bool,
+    /// Who has too much waiting to take what is published is ended, instead of not getting it.
+    pub drops_slow: bool,
+}
+
 /// A socket that listens.
 #[derive(Debug)]
 pub(super) struct Listener {
     door: Door,
+    pub(super) listening: Listening,
     /// What is chosen for its connections.
     pub(super) config: Config,
     /// Whether somebody may be waiting.
@@ -40,15 +54,17 @@ enum Door {
 }
 
 impl Door {
-    fn accept(&self) -> io::Result<Socket> {
+    /// The next client, and where it is.
+    fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener) => {
-                let socket = Socket::from(OwnedFd::from(listener.accept()?.0));
+                let (socket, address) = listener.accept()?;
+                let socket = Socket::from(OwnedFd::from(socket));
                 // What is written is what there is to say: waiting for more would only be a delay.
                 let _ = socket.set_tcp_nodelay(true);
-                Ok(socket)
+                Ok((socket, Some(address.ip())))
             }
-            Self::Unix(listener) => Ok(Socket::from(OwnedFd::from(listener.accept()?.0))),
+            Self::Unix(listener) => Ok((Socket::from(OwnedFd::from(listener.accept()?.0)), None)),
         }
     }
 
@@ -68,11 +84,11 @@ impl Hub {
     ///
     /// [`Error::InvalidAddress`]; that the config is wrong; [`Error::HubStopped`]; [`Error::ListenFailed`];
     /// [`Error::OutOfMemory`].
-    pub fn listen(&mut self, address: &str, reuse_port: bool, config: Config) -> Result<u16, Error> {
+    pub fn listen(&mut self, address: &str, listening: Listening, config: Config) -> Result<u16, Error> {
         self.owner.check()?;
         let address = Address::parse(address)?;
         self.check_listening(&config)?;
-        self.open(address.listen(reuse_port)?, config).map_err(|_| Error::ListenFailed)
+        self.open(address.listen(listening.reuse_port)?, listening, config).map_err(|_| Error::ListenFailed)
     }
 
     /// Whether there can be another listener with this config, of which what is wrong shows now, and not with the first client.
@@ -86,7 +102,7 @@ impl Hub {
     }
 
     /// Lets clients in by a socket that listens. Returns its port, 0 if it is a Unix socket.
-    pub(super) fn open(&mut self, fd: OwnedFd, config: Config) -> io::Result<u16> {
+    pub(super) fn open(&mut self, fd: OwnedFd, listening: Listening, config: Config) -> io::Result<u16> {
         let address = SockRef::from(&fd).local_addr()?;
         let door = match address.domain() {
             Domain::UNIX => Door::Unix(UnixListener::from(fd)),
@@ -95,7 +111,7 @@ impl Hub {
         let token = Token(LISTENERS.saturating_add(self.listeners.len()));
         self.listeners.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory)?;
         self.poll.registry().register(&mut SourceFd(&door.fd()), token, Interest::READABLE)?;
-        self.listeners.push(Listener { door, config, is_ready: true, rests_until: None });
+        self.listeners.push(Listener { door, listening, config, is_ready: true, rests_until: None });
         Ok(address.as_socket().map_or(0, |address| address.port()))
     }
 
@@ -109,7 +125,7 @@ impl Hub {
 
     /// When somebody is to be let in who waits already: `Some(0)` for at once.
     pub(super) fn next_accept_ms(&self) -> Option<u64> {
-        let is_full = self.slots.len() >= self.max_connections;
+        let is_full = self.slots.len() >= self.limits.max_connections;
         let waiting = self.listeners.iter().filter(|listener| listener.is_ready && !is_full);
         waiting.map(|listener| listener.rests_until.unwrap_or_default()).min()
     }
@@ -130,7 +146,7 @@ impl Hub {
 
     fn accept_at(&mut self, number: usize) {
         for _ in 0..ACCEPTED {
-            let is_full = self.slots.len() >= self.max_connections;
+            let is_full = self.slots.len() >= self.limits.max_connections;
             let Some(listener) = self.listeners.get_mut(number) else { return };
             let rests = listener.rests_until.is_some_and(|until| self.now_ms < until);
             if !listener.is_ready || rests || is_full {
@@ -138,8 +154,8 @@ impl Hub {
             }
             listener.rests_until = None;
             match listener.door.accept() {
-                Ok(socket) => {
-                    if self.let_in(socket, number).is_err() {
+                Ok((socket, address)) => {
+                    if self.let_in(socket, address, number).is_err() {
                         self.stats.refused = self.stats.refused.saturating_add(1);
                     }
                 }
@@ -154,10 +170,21 @@ impl Hub {
         }
     }
 
-    fn let_in(&mut self, socket: Socket, number: usize) -> Result<(), Error> {
+    fn let_in(&mut self, socket: Socket, address: Option<IpAddr>, number: usize) -> Result<(), Error> {
         let listener = self.listeners.get(number).ok_or(Error::HubStopped)?;
+        let listening = listener.listening;
         let connection = Connection::new(Role::Server, &listener.config)?;
         let index = self.insert(connection, Some(socket), u16::try_from(number).unwrap_or(NO_LISTENER))?;
+        if listening.is_proxied {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.flags.set(Flags::PROXIED);
+            }
+        } else if let Some(address) = address
+            && !self.hosts.admit(index, address, self.limits.max_per_address)
+        {
+            self.end(index);
+            return Err(Error::TooManyOfAddress);
+        }
         self.stats.accepted = self.stats.accepted.saturating_add(1);
         self.end_turn(index);
         Ok(())

@@ -15,17 +15,18 @@ const MAX_ADDRESS_LEN: usize = 256;
 
 impl Hub {
     /// Where the peer of a connection is, as [`Hub::listen`] writes it: `192.0.2.1:50000`, `[2001:db8::1]:50000`, or `unix:` with
-    /// the path of its socket, if that has one. `None` if it is not connected, or the connection is gone.
+    /// the path of its socket, if that has one; if a proxy was to say where it is, that. `None` if it is not connected, or the
+    /// connection is gone.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfMemory`]; [`Error::HubForked`], [`Error::HubOfOtherThread`].
     pub fn address(&mut self, id: u64) -> Result<Option<&str>, Error> {
         self.owner.check()?;
-        let slot = self.slots.find(id).and_then(|index| self.slots.get(index));
-        let Some(Ok(address)) = slot.and_then(|slot| slot.socket.as_ref()).map(socket2::Socket::peer_addr) else {
-            return Ok(None);
-        };
+        let slot = self.slots.find(id).and_then(|index| self.slots.get(index)).filter(|slot| slot.is_alive());
+        let known = slot.and_then(|slot| slot.address.as_deref()).map(|address| SockAddr::from(*address));
+        let peer = || slot.and_then(|slot| slot.socket.as_ref()).and_then(|socket| socket.peer_addr().ok());
+        let Some(address) = known.or_else(peer) else { return Ok(None) };
         self.text.clear();
         self.text.try_reserve(MAX_ADDRESS_LEN).map_err(|_| Error::OutOfMemory)?;
         write_address(&address, &mut self.text);

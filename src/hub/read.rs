@@ -84,6 +84,10 @@ impl Hub {
 
     /// Reads from a connection, or goes on with what was read, and delivers what that brings.
     fn receive(&mut self, index: u32) {
+        let is_proxied = self.slots.get(index).is_some_and(|slot| slot.flags.has(Flags::PROXIED));
+        if is_proxied && !self.read_proxy(index) {
+            return;
+        }
         let mut left = READ_LEN;
         while let Some(read) = self.receive_once(index, left) {
             if self.deliver(index, read) {

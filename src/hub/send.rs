@@ -218,6 +218,11 @@ impl Hub {
                 Err(error) => {
                     if error == Error::OutputFull {
                         slot.flags.set(Flags::CROWDED);
+                        let listener = listeners.get(usize::from(slot.listener));
+                        if listener.is_some_and(|listener| listener.listening.drops_slow) {
+                            slot.flags.set(Flags::SLOW);
+                            slot.touch(index, touched);
+                        }
                     }
                     stats.dropped = stats.dropped.saturating_add(1);
                 }

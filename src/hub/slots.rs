@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
+
 use socket2::Socket;
 
 use super::connect::Dial;
@@ -20,7 +22,7 @@ pub(super) const NO_LISTENER: u16 = u16::MAX;
 
 /// What is true of a connection, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Flags(u16);
+pub(super) struct Flags(u32);
 
 impl Flags {
     /// There may be something to read.
@@ -53,6 +55,10 @@ impl Flags {
     pub(super) const DRAINED: Self = Self(0x2000);
     /// It is a client's that is not connected yet.
     pub(super) const DIALING: Self = Self(0x4000);
+    /// A proxy is to say where it is before it says anything itself.
+    pub(super) const PROXIED: Self = Self(0x8000);
+    /// It has not taken what was published, and is to be ended.
+    pub(super) const SLOW: Self = Self(0x1_0000);
 
     #[inline]
     pub(super) const fn has(self, any: Self) -> bool {
@@ -109,8 +115,12 @@ pub(super) struct Slot {
     pub(super) flags: Flags,
     /// The listener that it came by, or [`NO_LISTENER`].
     pub(super) listener: u16,
+    /// How many bytes it holds, as far as that was seen.
+    pub(super) held: u32,
     /// The application's own, which means nothing here.
     pub(super) user: usize,
+    /// Where it is, if a proxy has said so.
+    pub(super) address: Option<Boxed<SocketAddr>>,
     /// Until a client is connected.
     pub(super) dial: Option<Boxed<Dial>>,
     pub(super) subscriptions: Option<Boxed<Vec<Subscription>>>,
@@ -182,7 +192,9 @@ impl Slots {
                 generation: 0,
                 flags: Flags::default(),
                 listener: NO_LISTENER,
+                held: 0,
                 user: 0,
+                address: None,
                 dial: None,
                 subscriptions: None,
                 link: Link { next, ..Link::default() },
@@ -216,6 +228,7 @@ impl Slots {
         let Some(slot) = self.get_mut(index).filter(|slot| slot.connection.is_some()) else { return };
         slot.connection = None;
         slot.socket = None;
+        slot.address = None;
         slot.dial = None;
         slot.subscriptions = None;
         slot.flags = Flags::default();

@@ -12,6 +12,7 @@ use socket2::Socket;
 use super::Hub;
 use super::slots::{Flags, Slot};
 use crate::connection::{Connection, NEVER, State};
+use crate::error::Error;
 
 /// How long the peer may take to hang up when all is said, or to take the last answers.
 pub(super) const LINGER_MS: u64 = 2000;
@@ -83,6 +84,9 @@ impl Hub {
         if slot.flags.has(Flags::DIALING) {
             return self.end_dial_turn(index);
         }
+        if slot.flags.has(Flags::SLOW) {
+            return self.give_up(index, Error::TooSlow);
+        }
         let Some(connection) = &mut slot.connection else { return };
         if slot.flags.has(Flags::HELD) {
             return self.write(index);
@@ -97,6 +101,7 @@ impl Hub {
             let Some(connection) = self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()) else { return };
             wait_ms = connection.output(0, now_ms).map_or(NEVER, |output| output.wait_ms);
         }
+        self.note_held(index);
         self.see_how_full(index);
         self.see_what_is_due(index, wait_ms);
         self.queue(index);
@@ -170,6 +175,8 @@ impl Hub {
         slot.flags.clear(Flags::DIALING.or(Flags::DRAINED));
         slot.flags.set(Flags::ENDED);
         let is_reported = slot.flags.has(Flags::REPORTED);
+        self.note_held(index);
+        self.hosts.forget(index);
         self.topics.unsubscribe_all(&mut self.slots, index);
         self.end_rests();
         if is_reported {

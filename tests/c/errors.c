@@ -243,7 +243,7 @@ static void a_wrong_call_of_a_hub_is_told_how(void) {
     check_why(wsframe_hub_listen(hub, "localhost:80", 12, 0, NULL), WSFRAME_ERROR_ARGUMENT, "looked up");
     check_why(wsframe_hub_subscribe(hub, 1, NULL, 0), WSFRAME_ERROR_ARGUMENT, "topic");
     uint64_t id;
-    check_why(wsframe_hub_adopt(hub, -1, WSFRAME_ROLE_SERVER, NULL, &id), WSFRAME_ERROR_ARGUMENT, "less than 0");
+    check_why(wsframe_hub_adopt(hub, -1, WSFRAME_ROLE_SERVER, 0, NULL, &id), WSFRAME_ERROR_ARGUMENT, "less than 0");
     check_why(wsframe_hub_connect(hub, "http://a/", 9, NULL, 0, NULL, &id), WSFRAME_ERROR_ARGUMENT, "ws://host");
     check_why(wsframe_hub_connect(hub, "wss://a/", 8, NULL, 0, NULL, &id), WSFRAME_ERROR_ARGUMENT, "TLS");
     check_why(wsframe_hub_watch(hub, 1000000, WSFRAME_WATCH_READ), WSFRAME_ERROR_IO, "wait for this descriptor");

@@ -122,8 +122,8 @@ static void null_is_refused(void) {
         wsframe_hub_publish(NULL, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, BYTES("a")),
         wsframe_hub_publish(hub, NULL, 1, 0, WSFRAME_OPCODE_TEXT, BYTES("a")),
         wsframe_hub_publish(hub, BYTES("a"), 0, WSFRAME_OPCODE_TEXT, NULL, 1),
-        wsframe_hub_adopt(NULL, 0, WSFRAME_ROLE_SERVER, NULL, &id),
-        wsframe_hub_adopt(hub, 0, WSFRAME_ROLE_SERVER, NULL, NULL),
+        wsframe_hub_adopt(NULL, 0, WSFRAME_ROLE_SERVER, 0, NULL, &id),
+        wsframe_hub_adopt(hub, 0, WSFRAME_ROLE_SERVER, 0, NULL, NULL),
         wsframe_hub_connect(NULL, BYTES("ws://a/"), NULL, 0, NULL, &id),
         wsframe_hub_connect(hub, NULL, 1, NULL, 0, NULL, &id),
         wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 1, NULL, &id),
@@ -181,9 +181,9 @@ static void what_cannot_be_right_is_refused(void) {
     CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://\xFF/"), NULL, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), BYTES("\xFF"), NULL, &made), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 0, &wrong, &made), WSFRAME_ERROR_ARGUMENT);
-    CHECK_EQ(wsframe_hub_adopt(hub, -1, WSFRAME_ROLE_SERVER, NULL, &made), WSFRAME_ERROR_ARGUMENT);
-    CHECK_EQ(wsframe_hub_adopt(hub, 0, 2, NULL, &made), WSFRAME_ERROR_ARGUMENT);
-    CHECK_EQ(wsframe_hub_adopt(hub, 1000000, WSFRAME_ROLE_SERVER, NULL, &made), WSFRAME_ERROR_IO);
+    CHECK_EQ(wsframe_hub_adopt(hub, -1, WSFRAME_ROLE_SERVER, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_adopt(hub, 0, 2, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_adopt(hub, 1000000, WSFRAME_ROLE_SERVER, 0, NULL, &made), WSFRAME_ERROR_IO);
     CHECK_EQ(made, NOBODY);
     CHECK_EQ(wsframe_hub_watch(hub, -1, WSFRAME_WATCH_READ), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_watch(hub, 0, 0x100), WSFRAME_ERROR_ARGUMENT);
@@ -441,7 +441,7 @@ static void clients_are_made_and_adopted(void) {
     open.struct_size = sizeof open;
     open.flags = WSFRAME_CONFIG_START_OPEN;
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    CHECK_EQ(wsframe_hub_adopt(hub, ends[0], WSFRAME_ROLE_SERVER, &open, &id), 0);
+    CHECK_EQ(wsframe_hub_adopt(hub, ends[0], WSFRAME_ROLE_SERVER, 0, &open, &id), 0);
     CHECK(id != 0);
     close(ends[0]);
     say(ends[1], masked_hello, sizeof masked_hello - 1);
@@ -450,7 +450,7 @@ static void clients_are_made_and_adopted(void) {
     CHECK(next_event(hub, WSFRAME_EVENT_GONE) == id);
     int listening = socket(AF_INET, SOCK_STREAM, 0);
     CHECK_EQ(listen(listening, 1), 0);
-    port = (int)wsframe_hub_adopt(hub, listening, WSFRAME_ROLE_SERVER, NULL, &id);
+    port = (int)wsframe_hub_adopt(hub, listening, WSFRAME_ROLE_SERVER, 0, NULL, &id);
     CHECK(port > 0 && id == 0);
     close(listening);
     int client;

@@ -114,6 +114,8 @@ typedef enum wsframe_output_flag {
 
 typedef enum wsframe_listen_flag {
     WSFRAME_LISTEN_REUSE_PORT = 1,
+    WSFRAME_LISTEN_PROXY = 2,
+    WSFRAME_LISTEN_DROP_SLOW = 4,
 } wsframe_listen_flag;
 
 typedef enum wsframe_watch_flag {
@@ -213,6 +215,9 @@ typedef struct wsframe_header {
 typedef struct wsframe_hub_config {
     uint32_t struct_size;
     uint32_t max_connections;
+    uint64_t max_memory;
+    uint32_t max_per_address;
+    uint32_t reserved;
 } wsframe_hub_config;
 
 typedef struct wsframe_stats {
@@ -431,6 +436,7 @@ ptrdiff_t wsframe_hub_listen(struct wsframe_hub *hub,
 ptrdiff_t wsframe_hub_adopt(struct wsframe_hub *hub,
                             int fd,
                             uint32_t role,
+                            uint32_t flags,
                             const struct wsframe_config *config,
                             uint64_t *id);
 

@@ -10,14 +10,12 @@ use super::super::records::{ListenFlag, role_of, wsframe_config};
 use crate::error::Error;
 use crate::hub::{Adopted, Hub};
 
-const REUSE_PORT: u32 = ListenFlag::ReusePort as u32;
-
 /// Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or "unix:/run/chat.socket". Names
 /// are not looked up. Port 0 lets the system choose. The file of a Unix socket that a server has left over is replaced, one at
 /// which somebody listens is not; it stays when the hub ends.
 ///
-/// The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or
-/// WSFRAME_LISTEN_REUSE_PORT. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
+/// The clients that come by it are served with this config, which may be NULL for the defaults. flags is 0 or any
+/// of WSFRAME_LISTEN_*. Nobody is let in before the next wsframe_hub_poll(). A hub may listen at several addresses.
 ///
 /// Returns the port, 0 for a Unix socket.
 ///
@@ -41,29 +39,26 @@ pub unsafe extern "C" fn wsframe_hub_listen(
         // SAFETY: the caller guarantees address_len readable bytes.
         let address = unsafe { bytes(address, address_len) }?;
         let address = std::str::from_utf8(address).map_err(|_| Error::InvalidAddress)?;
-        let reuse_port = match flags {
-            0 => false,
-            REUSE_PORT => true,
-            _ => return Err(Error::UnknownBits),
-        };
+        let listening = ListenFlag::read(flags)?;
         // SAFETY: the caller guarantees the config.
         let config = unsafe { wsframe_config::read(config) }?;
-        hub.listen(address, reuse_port, config).map(usize::from)
+        hub.listen(address, listening, config).map(usize::from)
     };
     // SAFETY: the caller guarantees a live handle.
     returned(unsafe { on_hub(hub, call) })
 }
 
 /// Serves a socket that somebody else has opened: one that listens, as a service manager passes it on, or one that is connected.
-/// role is WSFRAME_ROLE_SERVER, or WSFRAME_ROLE_CLIENT if this end has connected. The hub makes a descriptor of its own for
-/// it: close yours whenever you like. Connections have this config, which may be NULL for the defaults.
+/// role is WSFRAME_ROLE_SERVER, or WSFRAME_ROLE_CLIENT if this end has connected. For one that listens, flags are as for
+/// wsframe_hub_listen(). The hub makes a descriptor of its own for it: close yours whenever you like. Connections have this
+/// config, which may be NULL for the defaults.
 ///
 /// *id is written: the id of the connection, or 0 if the socket listens. A client whose config does not have
 /// WSFRAME_CONFIG_START_OPEN is to send its request by wsframe_hub_connection() and wsframe_connection_request().
 ///
 /// Returns the port at which the socket listens; 0 for a Unix socket or a connection.
 ///
-/// Errors: WSFRAME_ERROR_ARGUMENT if role is another number, the config is wrong, fd is less than 0 or a pointer is NULL;
+/// Errors: WSFRAME_ERROR_ARGUMENT if role is another number, flags has an unknown bit, the config is wrong, fd is less than 0 or a pointer is NULL;
 /// WSFRAME_ERROR_IO if it is no socket of a stream, or listens for a client; WSFRAME_ERROR_STATE as wsframe_hub_listen();
 /// WSFRAME_ERROR_MEMORY.
 ///
@@ -75,6 +70,7 @@ pub unsafe extern "C" fn wsframe_hub_adopt(
     hub: *mut wsframe_hub,
     fd: c_int,
     role: u32,
+    flags: u32,
     config: *const wsframe_config,
     id: *mut u64,
 ) -> ptrdiff_t {
@@ -87,7 +83,7 @@ pub unsafe extern "C" fn wsframe_hub_adopt(
         let config = unsafe { wsframe_config::read(config) }?;
         // SAFETY: not -1. That it is open shows when it is looked at, which is all that is done with it.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let (id, port) = match hub.adopt(fd, role_of(role)?, config)? {
+        let (id, port) = match hub.adopt(fd, role_of(role)?, ListenFlag::read(flags)?, config)? {
             Adopted::Listener(port) => (0, port),
             Adopted::Connection(id) => (id, 0),
         };
