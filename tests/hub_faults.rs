@@ -19,7 +19,8 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use serving::{Client, Log, PATIENCE, REQUEST, Server, echo, masked, pattern, with};
-use wsframe::connection::{ConfigFlag, Event, EventKind, Settings, Without};
+use wsframe::connection::{Config, ConfigFlag, Event, EventKind, NEVER, Settings, Without};
+use wsframe::hub::Hub;
 
 /// What a bystander waits for an echo at most, while others do their worst.
 const SOON: Duration = Duration::from_secs(2);
@@ -433,4 +434,45 @@ fn cpu_time(process: u32) -> u64 {
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     // utime and stime are the fields 14 and 15; the first behind the name is the third.
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// Whoever waits for the descriptor is told that the hub has ended, and of a time to stop in that is shorter.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_descriptor_tells_of_a_stop() {
+    let mut hub = Hub::new(10).unwrap();
+    hub.listen("127.0.0.1:0", false, Config::default()).unwrap();
+    hub.fd().unwrap();
+    hub.poll(0).unwrap();
+    hub.stop(60_000).unwrap();
+    assert!(is_readable(&mut hub, PATIENCE), "nobody is inside: it has ended");
+
+    let mut hub = Hub::new(10).unwrap();
+    let config = with(Settings { close_timeout_ms: NEVER, ..Settings::default() });
+    let port = hub.listen("127.0.0.1:0", false, config).unwrap();
+    hub.fd().unwrap();
+    let mut deaf = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    deaf.write_all(REQUEST).unwrap();
+    while hub.events().is_empty() {
+        hub.poll(NEVER).unwrap();
+    }
+    hub.stop(60_000).unwrap();
+    while is_readable(&mut hub, Duration::from_millis(100)) {
+        hub.poll(0).unwrap();
+    }
+    hub.stop(200).unwrap();
+    while !hub.has_ended() {
+        assert!(is_readable(&mut hub, PATIENCE), "the time to stop in is over");
+        hub.poll(0).unwrap();
+    }
+}
+
+/// Whether the hub's descriptor says in this time that there is something to do.
+#[cfg(target_os = "linux")]
+fn is_readable(hub: &mut Hub, in_time: Duration) -> bool {
+    let (mut poll, mut events) = (mio::Poll::new().unwrap(), mio::Events::with_capacity(1));
+    let fd = hub.fd().unwrap();
+    poll.registry().register(&mut mio::unix::SourceFd(&fd), mio::Token(0), mio::Interest::READABLE).unwrap();
+    poll.poll(&mut events, Some(in_time)).unwrap();
+    !events.is_empty()
 }

@@ -23,6 +23,7 @@ impl Hub {
         self.read_clock();
         let is_first = self.stopping.is_none();
         self.stopping = Some(self.now_ms.saturating_add(grace_ms.into()));
+        self.ring();
         if is_first {
             self.close_listeners();
             for index in 0..u32::try_from(self.slots.capacity()).unwrap_or(u32::MAX) {
