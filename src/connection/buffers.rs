@@ -177,6 +177,13 @@ impl Buffers {
         self.message = 0..self.data.len();
     }
 
+    /// Takes the data away, and forgets the events.
+    pub(super) fn take_data(&mut self) -> Vec<u8> {
+        self.events.clear();
+        self.message = 0..0;
+        std::mem::take(&mut self.data)
+    }
+
     /// Forgets the message that is not complete, and what was not looked at: nothing more is received.
     pub(super) fn drop_unfinished(&mut self) {
         self.message.start = self.message.end;

@@ -25,6 +25,11 @@ impl Connection {
         }
     }
 
+    /// Takes the data of the events away, which stay where they are, and forgets the events. No message is half received.
+    pub(crate) fn take_data(&mut self) -> Vec<u8> {
+        self.buffers.as_mut().map_or_else(Vec::new, |buffers| buffers.take_data())
+    }
+
     /// Says that the first `len` bytes of the output were written, without ending the turn: events and their data stay, and
     /// an answer to the peer's close frame waits.
     pub(crate) fn note_written(&mut self, len: usize) -> Result<(), Error> {

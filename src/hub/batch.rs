@@ -27,6 +27,8 @@ pub(super) struct Batch {
     data: Vec<u8>,
     /// How much of it is in use.
     data_len: usize,
+    /// The data instead, if they are a request that is longer than what is copied.
+    request: Vec<u8>,
 }
 
 /// What became of a connection's events.
@@ -45,17 +47,18 @@ impl Batch {
     pub(super) fn new() -> Result<Self, Error> {
         let mut events = Vec::new();
         events.try_reserve_exact(FULL_EVENTS + MORE_EVENTS).map_err(|_| Error::OutOfMemory)?;
-        Ok(Self { events, data: filled(0, DATA_LEN)?, data_len: 0 })
+        Ok(Self { events, data: filled(0, DATA_LEN)?, data_len: 0, request: Vec::new() })
     }
 
     /// The data that the events' offsets count from.
     pub(super) fn data(&self) -> &[u8] {
-        self.data.get(..self.data_len).unwrap_or_default()
+        if self.request.is_empty() { self.data.get(..self.data_len).unwrap_or_default() } else { &self.request }
     }
 
     pub(super) fn clear(&mut self) {
         self.events.clear();
         self.data_len = 0;
+        self.request = Vec::new();
     }
 
     /// Whether it takes no more.
@@ -114,6 +117,14 @@ impl Batch {
             self.events.push(Event { connection: id, offset, flags: event.flags & !IN_PLACE, ..*event });
         }
         Taken::All
+    }
+
+    /// Takes the events of a connection as the only ones, and away from it; their data stay where they are.
+    pub(super) fn take_all(&mut self, connection: &mut Connection) {
+        self.clear();
+        // There is room for more than one connection ever has.
+        self.events.extend_from_slice(connection.events());
+        self.request = connection.take_data();
     }
 
     /// Copies the data of an event, for which there is room, and returns where they are.

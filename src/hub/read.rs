@@ -171,9 +171,15 @@ impl Hub {
 
     /// Returns the events of one connection as a batch of their own.
     pub(super) fn deliver_own(&mut self, index: u32) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.flags.clear(Flags::HELD);
-            self.own = Some(index);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.flags.clear(Flags::HELD);
+        match &mut slot.connection {
+            // What the application does with a request has events of its own, beside those of the batch.
+            Some(connection) if connection.state() == State::Asked => {
+                self.batch.take_all(connection);
+                self.touch(index);
+            }
+            _ => self.own = Some(index),
         }
     }
 

@@ -298,6 +298,57 @@ static void connections_are_lent(void) {
     wsframe_hub_free(hub);
 }
 
+/* A request that is longer than what a batch has room for, and frames behind it: accepting it does not take the batch away in
+   which it came. */
+static void a_long_request_stays_until_the_next_poll(void) {
+    about("a long request");
+    enum { FILLER_LEN = 100000, FRAMES = 1000 };
+    static char filler[FILLER_LEN];
+    int port, client, other;
+    wsframe_hub *hub = NULL;
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_ASK;
+    config.max_head_len = 2 * FILLER_LEN;
+    CHECK_EQ(wsframe_hub_new(NULL, &hub), 0);
+    port = (int)wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, &config);
+    client = connect_to(port);
+    memset(filler, 'x', sizeof filler);
+    say(client, request, sizeof request - 3);
+    say(client, BYTES("X-Filler: "));
+    say(client, filler, sizeof filler);
+    say(client, BYTES("\r\n\r\n"));
+    for (int i = 0; i < FRAMES; i++)
+        say(client, masked_hello, sizeof masked_hello - 1);
+    uint64_t id = next_event(hub, WSFRAME_EVENT_REQUEST);
+    const size_t len = batch.data_len;
+    CHECK(len > FILLER_LEN);
+    CHECK_EQ(batch.events->len, len);
+    other = connect_to(port);
+    wsframe_connection *connection;
+    wsframe_batch own;
+    const void *value;
+    CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+    CHECK_EQ(wsframe_connection_field(connection, BYTES("X-Filler"), &value), FILLER_LEN);
+    ptrdiff_t accepted = wsframe_connection_accept(connection, NULL, 0, 0, &own);
+    CHECK(accepted > 0);
+    CHECK_EQ(own.events->kind, WSFRAME_EVENT_OPEN);
+    CHECK_EQ(batch.events->kind, WSFRAME_EVENT_REQUEST);
+    CHECK(batch.events->connection == id);
+    CHECK_EQ(batch.events->len, len);
+    CHECK_BYTES(batch.data, request, sizeof request - 3);
+    CHECK_BYTES((const char *)batch.data + len - 4 - FILLER_LEN, filler, FILLER_LEN);
+    size_t messages = (size_t)accepted - 1;
+    while (messages < FRAMES) {
+        next_events(hub);
+        messages += batch.count;
+    }
+    CHECK_EQ(messages, FRAMES);
+    close(client);
+    close(other);
+    wsframe_hub_free(hub);
+}
+
 static void what_is_sent_and_published_arrives(void) {
     about("send_many, publish");
     int port, clients[2];
@@ -548,6 +599,7 @@ int main(void) {
     what_cannot_be_right_is_refused();
     nothing_is_done_with_an_id_of_nobody();
     connections_are_lent();
+    a_long_request_stays_until_the_next_poll();
     what_is_sent_and_published_arrives();
     the_descriptor_tells_of_all_there_is_to_do();
     clients_are_made_and_adopted();
