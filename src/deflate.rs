@@ -12,6 +12,7 @@ mod decompress;
 mod history;
 
 use crate::error::Error;
+use crate::memory::look_for;
 pub(crate) use compress::Compressor;
 pub(crate) use decompress::Decompressor;
 use history::History;
@@ -26,9 +27,7 @@ pub(crate) fn clear_pools() {
 /// What zlib makes, if there is memory for it. It panics when there is none, so it is asked for before; and if somebody
 /// else takes it between, the panic ends here.
 fn made<T>(len: usize, make: impl FnOnce() -> T) -> Result<T, Error> {
-    let mut probe: Vec<u8> = Vec::new();
-    probe.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
-    drop(std::hint::black_box(probe));
+    look_for(len)?;
     catch_unwind(AssertUnwindSafe(make)).map_err(|_| Error::OutOfMemory)
 }
 

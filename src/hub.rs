@@ -64,6 +64,7 @@ use mio::{Events, Poll, Token};
 
 use crate::connection::{Connection, Event, EventKind, NEVER};
 use crate::error::Error;
+use crate::memory::look_for;
 pub use adopt::Adopted;
 use alarm::Alarm;
 use batch::Batch;
@@ -83,6 +84,8 @@ use wheel::Wheel;
 
 /// How many sockets are looked at in one poll at most.
 const READY: usize = 1024;
+/// How much memory mio takes for that, and beside it where it checks itself.
+const POLL_LEN: usize = READY * 32 + 64;
 /// Tokens below this are slots, from here on listeners. No system has as many descriptors.
 const LISTENERS: usize = 1 << 30;
 const MAX_LISTENERS: usize = 1 << 15;
@@ -164,6 +167,7 @@ impl Hub {
     ///
     /// [`Error::HubFailed`] if the system refuses what it needs; [`Error::OutOfMemory`].
     pub fn new(limits: Limits) -> Result<Self, Error> {
+        look_for(POLL_LEN)?;
         let poll = Poll::new().map_err(|_| Error::HubFailed)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok(Self {
@@ -182,7 +186,7 @@ impl Hub {
             topics: Topics::default(),
             timers: Timers::default(),
             watches: Watches::default(),
-            resolver: Resolver::default(),
+            resolver: Resolver::new()?,
             text: String::new(),
             ready: VecDeque::new(),
             turns: 0,

@@ -63,6 +63,19 @@ impl<T> DerefMut for Boxed<T> {
     }
 }
 
+/// Looks whether there is memory for what cannot be refused: who takes it at once after this finds it, unless another thread
+/// was faster.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
+pub(crate) fn look_for(len: usize) -> Result<(), Error> {
+    let mut probe: Vec<u8> = Vec::new();
+    probe.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
+    drop(std::hint::black_box(probe));
+    Ok(())
+}
+
 /// Appends bytes.
 ///
 /// # Errors

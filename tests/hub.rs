@@ -311,7 +311,12 @@ fn an_open_connection_shows_its_request() {
 
 #[test]
 fn no_more_clients_are_let_in_than_allowed() {
-    let server = Server::start_with(Hub::new(Limits { max_connections: 2, ..Limits::default() }).unwrap(), Config::default(), 1000, echo);
+    let server = Server::start_with(
+        Hub::new(Limits { max_connections: 2, ..Limits::default() }).unwrap(),
+        Config::default(),
+        1000,
+        echo,
+    );
     let (mut first, second) = (server.open(), server.open());
     let mut third = server.connect();
     third.socket.write_all(REQUEST).unwrap();
@@ -503,7 +508,10 @@ fn a_unix_socket_is_listened_at() {
     let address = format!("unix:{}", path.display());
     let mut hub = Hub::new(Limits::default()).unwrap();
     assert_eq!(hub.listen(&address, Listening::default(), Config::default()), Ok(0));
-    assert_eq!(Hub::new(Limits::default()).unwrap().listen(&address, Listening::default(), Config::default()), Err(Error::ListenFailed));
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(&address, Listening::default(), Config::default()),
+        Err(Error::ListenFailed)
+    );
     drop(hub);
     assert!(path.exists(), "it is left over");
     let mut hub = Hub::new(Limits::default()).unwrap();
@@ -516,7 +524,10 @@ fn a_unix_socket_is_listened_at() {
     std::fs::write(&path, "mine").unwrap_err();
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "mine").unwrap();
-    assert_eq!(Hub::new(Limits::default()).unwrap().listen(&address, Listening::default(), Config::default()), Err(Error::ListenFailed));
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(&address, Listening::default(), Config::default()),
+        Err(Error::ListenFailed)
+    );
     assert_eq!(std::fs::read(&path).unwrap(), b"mine", "what is no socket is not removed");
     std::fs::remove_file(&path).unwrap();
 }
@@ -529,8 +540,19 @@ fn addresses_and_ports() {
         TcpStream::connect((address, port)).unwrap();
     }
     let same = format!("[::]:{port}");
-    assert_eq!(Hub::new(Limits::default()).unwrap().listen(&same, Listening { reuse_port: true, ..Listening::default() }, Config::default()), Ok(port), "a port of two");
-    assert_eq!(Hub::new(Limits::default()).unwrap().listen(&same, Listening::default(), Config::default()), Err(Error::ListenFailed));
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(
+            &same,
+            Listening { reuse_port: true, ..Listening::default() },
+            Config::default()
+        ),
+        Ok(port),
+        "a port of two"
+    );
+    assert_eq!(
+        Hub::new(Limits::default()).unwrap().listen(&same, Listening::default(), Config::default()),
+        Err(Error::ListenFailed)
+    );
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     assert_eq!(hub.listen(&taken, Listening::default(), Config::default()), Err(Error::ListenFailed));

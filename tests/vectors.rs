@@ -11,7 +11,7 @@
     reason = "a test fails by panicking, and its numbers are small"
 )]
 
-#[path = "vectors/failing.rs"]
+#[path = "common/failing.rs"]
 mod failing;
 #[path = "common/inflate.rs"]
 mod inflate;

@@ -12,7 +12,7 @@ use mio::{Interest, Token};
 use socket2::{Domain, SockRef, Socket};
 
 use super::address::Address;
-use super::slots::{Flags, NO_LISTENER};
+use super::slots::{self, Flags, NO_LISTENER};
 use super::{Hub, LISTENERS, MAX_LISTENERS};
 use crate::connection::{Config, Connection, Role};
 use crate::error::Error;
@@ -220,12 +220,12 @@ impl Hub {
         Ok(index)
     }
 
-    /// Makes slots, and room for all of them wherever a slot can wait for something.
+    /// Makes room for more slots wherever a slot can wait for something, and then the slots: without the room there is none.
     fn make_room(&mut self) -> Result<(), Error> {
-        self.slots.grow()?;
-        let capacity = self.slots.capacity();
-        self.ready.try_reserve(capacity.saturating_sub(self.ready.len())).map_err(|_| Error::OutOfMemory)?;
-        self.touched.try_reserve(capacity.saturating_sub(self.touched.len())).map_err(|_| Error::OutOfMemory)
+        let len = self.slots.capacity().saturating_add(slots::CHUNK);
+        self.ready.try_reserve(len.saturating_sub(self.ready.len())).map_err(|_| Error::OutOfMemory)?;
+        self.touched.try_reserve(len.saturating_sub(self.touched.len())).map_err(|_| Error::OutOfMemory)?;
+        self.slots.grow()
     }
 }
 

@@ -175,7 +175,7 @@ impl Hub {
         slot.flags.clear(Flags::HELD);
         match &mut slot.connection {
             // What the application does with a request has events of its own, beside those of the batch.
-            Some(connection) if connection.state() == State::Asked => {
+            Some(connection) if connection.events().iter().any(is_request) => {
                 self.batch.take_all(connection);
                 self.touch(index);
             }
@@ -221,6 +221,10 @@ impl Hub {
 fn is_settled(event: &Event) -> bool {
     use EventKind::{Binary, Ping, Pong, Text};
     [Text, Binary, Ping, Pong].iter().any(|&kind| event.is(kind))
+}
+
+fn is_request(event: &Event) -> bool {
+    event.is(EventKind::Request) || event.is(EventKind::Http)
 }
 
 fn count_messages(events: &[Event]) -> u64 {

@@ -4,11 +4,12 @@
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::Waker;
 use crate::error::Error;
+use crate::shared::Shared;
 
 /// How many names are looked up at a time.
 const MAX_THREADS: usize = 8;
@@ -37,14 +38,21 @@ pub(super) struct Found {
 }
 
 /// All lookups of a hub.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Resolver {
     waiting: VecDeque<Lookup>,
     running: usize,
-    found: Arc<Mutex<Vec<Found>>>,
+    found: Shared<Mutex<Vec<Found>>>,
 }
 
 impl Resolver {
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self { waiting: VecDeque::new(), running: 0, found: Shared::new(Mutex::new(Vec::new()))? })
+    }
+
     /// Begins to look up a name. What is found is in [`Resolver::next_found`], some time after the hub was stirred.
     ///
     /// # Errors
@@ -73,7 +81,7 @@ impl Resolver {
             let Some(lookup) = self.waiting.pop_front() else { return };
             self.running = self.running.saturating_add(1);
             let id = lookup.id;
-            let (all, stirred) = (Arc::clone(&self.found), waker.clone());
+            let (all, stirred) = (self.found.clone(), waker.clone());
             let run = move || {
                 let found = lookup.run();
                 locked(&all).push(found);

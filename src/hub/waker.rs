@@ -2,27 +2,33 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Registry, Token};
 
 use crate::error::Error;
 use crate::fork::process_number;
+use crate::shared::Shared;
+
+#[derive(Debug)]
+struct Called {
+    waker: mio::Waker,
+    /// Whether a poll is to return.
+    is_called: AtomicBool,
+}
 
 /// Makes the polls of a hub return. It can be used from any thread, and as long as it likes to be kept.
 #[derive(Clone, Debug)]
 pub struct Waker {
-    waker: Arc<mio::Waker>,
-    /// Whether a poll is to return.
-    is_called: Arc<AtomicBool>,
+    called: Shared<Called>,
     process: u64,
 }
 
 impl Waker {
     pub(super) fn new(registry: &Registry, token: Token) -> Result<Self, Error> {
-        let waker = Arc::new(mio::Waker::new(registry, token).map_err(|_| Error::HubFailed)?);
-        Ok(Self { waker, is_called: Arc::default(), process: process_number(0) })
+        let waker = mio::Waker::new(registry, token).map_err(|_| Error::HubFailed)?;
+        let called = Shared::new(Called { waker, is_called: AtomicBool::new(false) })?;
+        Ok(Self { called, process: process_number(0) })
     }
 
     /// Makes the poll return that is waiting, or else the next one, without waiting.
@@ -34,18 +40,18 @@ impl Waker {
         if process_number(self.process) != self.process {
             return Err(Error::HubForked);
         }
-        self.is_called.store(true, Ordering::Release);
-        self.waker.wake().map_err(|_| Error::PollFailed)
+        self.called.is_called.store(true, Ordering::Release);
+        self.called.waker.wake().map_err(|_| Error::PollFailed)
     }
 
     /// Makes the poll look at what other threads of the hub have left; it need not return.
     pub(super) fn stir(&self) {
         // In a process that was forked from the hub's there are no such threads.
-        let _ = self.waker.wake();
+        let _ = self.called.waker.wake();
     }
 
     /// Whether [`Waker::wake`] was called since the last time that this was asked.
     pub(super) fn was_called(&self) -> bool {
-        self.is_called.swap(false, Ordering::Acquire)
+        self.called.is_called.swap(false, Ordering::Acquire)
     }
 }
