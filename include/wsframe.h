@@ -1647,7 +1647,8 @@ void *wsframe_hub_user(const struct wsframe_hub *hub,
  * Returns how many bytes of output it takes to send it and what waits already, at least 2. Returns 0 if the connection is over
  * or gone.
  *
- * Errors: as wsframe_connection_send(); WSFRAME_ERROR_STATE also if the hub is not of this thread or process.
+ * Errors: as wsframe_connection_send(); WSFRAME_ERROR_STATE also if the hub is not of this thread or process. If memory ends when
+ * a part of the message was written, the connection ends with WSFRAME_ERROR_MEMORY.
  *
  * hub is a live handle, in points to in_len readable bytes, which may be data of an event.
  */

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
 use failing::{armed, fail_from, fail_in, has_failed, is_armed};
-use serving::{Log, PATIENCE, REQUEST, masked, pattern};
+use serving::{Log, PATIENCE, REQUEST, masked, pattern, with};
 use wsframe::connection::{Compress, Config, ConfigFlag, Event, EventKind, NEVER, Settings, Without};
 use wsframe::error::Error;
 use wsframe::frame::Opcode;
@@ -369,4 +369,61 @@ fn a_hub_is_made_when_there_is_memory() {
     }
     fail_in(0);
     assert!(has_refused > 3, "{has_refused} calls");
+}
+
+/// A message of which a part was written, and no memory for the rest: nothing follows that part but the end.
+#[test]
+fn nothing_follows_half_a_message() {
+    let large = pattern(16 << 20);
+    let config = with(Settings { high_water_len: 64 << 20, ..Settings::default() });
+    let mut ways = [0; 3];
+    for n in 1.. {
+        let mut hub = Hub::new(10).unwrap();
+        let port = hub.listen("127.0.0.1:0", false, config.clone()).unwrap();
+        let opening = thread::spawn(move || Peer::open(port, REQUEST).unwrap());
+        while hub.events().is_empty() {
+            hub.poll(NEVER).unwrap();
+        }
+        let id = hub.events()[0].connection;
+        hub.poll(0).unwrap();
+        let mut peer = opening.join().unwrap();
+        fail_from(n);
+        let sent = armed(|| hub.send(id, Opcode::Binary, &large, Compress::Never, false));
+        let failed = has_failed();
+        fail_in(0);
+        assert_eq!(sent.is_err(), failed);
+        let after = hub.send(id, Opcode::Text, b"after", Compress::Never, false).unwrap();
+        let reading = thread::spawn(move || {
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\x81\x05after") {
+                let mut part = vec![0; 1 << 20];
+                match peer.0.read(&mut part) {
+                    Ok(0) | Err(_) => break,
+                    Ok(len) => heard.extend(&part[..len]),
+                }
+            }
+            (peer, heard)
+        });
+        hub.poll(0).unwrap();
+        let mut is_gone = hub.events().iter().any(|event| event.is(EventKind::Gone));
+        while !reading.is_finished() {
+            hub.poll(10).unwrap();
+            is_gone |= !hub.events().is_empty();
+        }
+        let (_peer, heard) = reading.join().unwrap();
+        let way = match heard.len() {
+            7 => 0,
+            len if len > large.len() => 1,
+            _ => 2,
+        };
+        ways[way] += 1;
+        assert_eq!(way == 1, sent.is_ok());
+        // Half of it, and then the end, of which the application is told.
+        assert_eq!(way == 2, is_gone);
+        assert_eq!(way == 2, after == 0);
+        if !failed {
+            break;
+        }
+    }
+    assert!(ways[1] > 0 && ways[2] > 0, "{ways:?}");
 }

@@ -52,7 +52,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As there; [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    /// As there; [`Error::HubForked`], [`Error::HubOfOtherThread`]. If memory ends when a part of the message was written, the
+    /// connection ends, too.
     pub fn send(
         &mut self,
         id: u64,
@@ -85,9 +86,17 @@ impl Hub {
                     written = send(socket, parts).unwrap_or_default();
                     written
                 };
-                let sent = connection.send_direct(opcode, payload, compress, write)?;
+                let sent = connection.send_direct(opcode, payload, compress, write);
                 self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(written as u64);
-                sent
+                if let Err(error) = sent
+                    && written > 0
+                {
+                    // The peer has a part, and there is no memory to keep the rest: nothing can follow.
+                    self.give_up(index, error);
+                    self.ring();
+                    return Err(error);
+                }
+                sent?
             }
             _ => None,
         };
