@@ -1723,8 +1723,8 @@ ptrdiff_t wsframe_hub_subscribers(const struct wsframe_hub *hub,
  * but not on the one with the id except, which may be 0. The message is checked once, and compressed once for all with whom
  * that was agreed on; what is long is not copied for each. All get what is published on a topic in the same order.
  *
- * opcode is WSFRAME_OPCODE_TEXT or _BINARY, alone or with _PLAIN or _COMPRESSED. Who has more than high_water_len waiting does
- * not get the message, and is counted in wsframe_stats.dropped.
+ * opcode is WSFRAME_OPCODE_TEXT or _BINARY, alone or with _PLAIN or _COMPRESSED. Who has more than high_water_len waiting, or for
+ * whom memory ends when others have got the message, does not get it, and is counted in wsframe_stats.dropped.
  *
  * Returns on how many connections it is sent.
  *

@@ -427,3 +427,42 @@ fn nothing_follows_half_a_message() {
     }
     assert!(ways[1] > 0 && ways[2] > 0, "{ways:?}");
 }
+
+/// Where there is no memory for the form that some of them need, the others get it, and are counted.
+#[test]
+fn what_is_published_is_counted_if_anybody_gets_it() {
+    let news = [NEWS; 5000].concat();
+    let mut counts = [0; 3];
+    for n in 1.. {
+        let mut hub = Hub::new(10).unwrap();
+        let compressing = with(Settings { flags: ConfigFlag::Deflate as u32, ..Settings::default() });
+        let request = with_fields("Sec-WebSocket-Extensions: permessage-deflate");
+        let mut peers = Vec::new();
+        for (config, request) in [(Config::default(), REQUEST.to_vec()), (compressing, request)] {
+            let port = hub.listen("127.0.0.1:0", false, config).unwrap();
+            let opening = thread::spawn(move || Peer::open(port, &request).unwrap());
+            hub.poll(NEVER).unwrap();
+            let id = hub.events()[0].connection;
+            hub.subscribe(id, b"all").unwrap();
+            hub.poll(0).unwrap();
+            peers.push(opening.join().unwrap());
+        }
+        fail_from(n);
+        let published = armed(|| hub.publish(b"all", 0, Opcode::Text, &news, Compress::IfShorter));
+        let failed = has_failed();
+        fail_in(0);
+        hub.poll(0).unwrap();
+        let gets = |peer: &mut Peer| {
+            peer.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            peer.0.read(&mut [0]).is_ok()
+        };
+        let count = peers.iter_mut().filter_map(|peer| gets(peer).then_some(())).count();
+        assert_eq!(published, if count == 0 { Err(Error::OutOfMemory) } else { Ok(count) });
+        assert_eq!(hub.stats().messages_sent, count as u64);
+        counts[count] += 1;
+        if !failed {
+            break;
+        }
+    }
+    assert!(counts.iter().all(|&times| times > 0), "{counts:?}");
+}

@@ -187,7 +187,7 @@ impl Hub {
 
     /// Sends a text or binary message on all connections that have subscribed to the topic, or on all that are open if it is
     /// empty; but not on the one with the id `except`. It is prepared once, and what is long is not copied for each. Those
-    /// that have too much waiting do not get it. Returns how many do.
+    /// that have too much waiting, or for whom memory ends, do not get it. Returns how many do.
     ///
     /// All get what is published on a topic in the same order.
     ///
@@ -212,11 +212,13 @@ impl Hub {
         let mut sent = 0_usize;
         for index in topics.members(topic).iter().copied().chain(everybody).filter(|&index| index != except) {
             let Some(slot) = slots.get_mut(index).filter(|slot| slot.is_alive()) else { continue };
-            let message = forms.of(slot, listeners)?;
+            let message = forms.of(slot, listeners);
             let Some(connection) = &mut slot.connection else { continue };
             let outcome = match message {
-                Some(message) => connection.send_message(message),
-                None => connection.send_whole(opcode, payload, compress),
+                Ok(Some(message)) => connection.send_message(message),
+                Ok(None) => connection.send_whole(opcode, payload, compress),
+                Err(error) if sent == 0 => return Err(error),
+                Err(error) => Err(error),
             };
             match outcome {
                 Ok(0) | Err(Error::NotOpenYet) => {}
