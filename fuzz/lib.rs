@@ -47,6 +47,11 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// How many bytes the calls hold.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     pub fn measure<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let before = HELD.get();
         PEAK.set(before);
@@ -280,7 +285,14 @@ impl Heard {
         }
     }
 
-    fn note_event(&mut self, event: Event, data: &[u8]) {
+    /// Takes down that TCP has ended, which is the last event, whatever was before.
+    pub fn note_last(&mut self, event: Event) {
+        assert!(event.is(EventKind::Gone) && !self.events.iter().any(|(kind, ..)| *kind == EventKind::Gone as u8));
+        self.events.push((event.kind, event.close_code, event.error, Vec::new()));
+    }
+
+    /// Takes down an event, whose data these are.
+    pub fn note_event(&mut self, event: Event, data: &[u8]) {
         let last = self.events.last().map(|event| event.0);
         let is_over =
             [EventKind::Close, EventKind::Error, EventKind::Gone].iter().any(|&kind| last == Some(kind as u8));
