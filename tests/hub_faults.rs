@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serving::{Client, Log, PATIENCE, REQUEST, Server, echo, masked, pattern, with};
 use wsframe::connection::{Config, ConfigFlag, Event, EventKind, NEVER, Settings, Without};
-use wsframe::hub::Hub;
+use wsframe::hub::{Hub, Limits, Listening};
 
 /// What a bystander waits for an echo at most, while others do their worst.
 const SOON: Duration = Duration::from_secs(2);
@@ -440,16 +440,16 @@ fn cpu_time(process: u32) -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_descriptor_tells_of_a_stop() {
-    let mut hub = Hub::new(10).unwrap();
-    hub.listen("127.0.0.1:0", false, Config::default()).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
+    hub.listen("127.0.0.1:0", Listening::default(), Config::default()).unwrap();
     hub.fd().unwrap();
     hub.poll(0).unwrap();
     hub.stop(60_000).unwrap();
     assert!(is_readable(&mut hub, PATIENCE), "nobody is inside: it has ended");
 
-    let mut hub = Hub::new(10).unwrap();
+    let mut hub = Hub::new(Limits::default()).unwrap();
     let config = with(Settings { close_timeout_ms: NEVER, ..Settings::default() });
-    let port = hub.listen("127.0.0.1:0", false, config).unwrap();
+    let port = hub.listen("127.0.0.1:0", Listening::default(), config).unwrap();
     hub.fd().unwrap();
     let mut deaf = TcpStream::connect(("127.0.0.1", port)).unwrap();
     deaf.write_all(REQUEST).unwrap();

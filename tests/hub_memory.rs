@@ -378,8 +378,8 @@ fn nothing_follows_half_a_message() {
     let config = with(Settings { high_water_len: 64 << 20, ..Settings::default() });
     let mut ways = [0; 3];
     for n in 1.. {
-        let mut hub = Hub::new(10).unwrap();
-        let port = hub.listen("127.0.0.1:0", false, config.clone()).unwrap();
+        let mut hub = Hub::new(Limits::default()).unwrap();
+        let port = hub.listen("127.0.0.1:0", Listening::default(), config.clone()).unwrap();
         let opening = thread::spawn(move || Peer::open(port, REQUEST).unwrap());
         while hub.events().is_empty() {
             hub.poll(NEVER).unwrap();
@@ -434,12 +434,12 @@ fn what_is_published_is_counted_if_anybody_gets_it() {
     let news = [NEWS; 5000].concat();
     let mut counts = [0; 3];
     for n in 1.. {
-        let mut hub = Hub::new(10).unwrap();
+        let mut hub = Hub::new(Limits::default()).unwrap();
         let compressing = with(Settings { flags: ConfigFlag::Deflate as u32, ..Settings::default() });
         let request = with_fields("Sec-WebSocket-Extensions: permessage-deflate");
         let mut peers = Vec::new();
         for (config, request) in [(Config::default(), REQUEST.to_vec()), (compressing, request)] {
-            let port = hub.listen("127.0.0.1:0", false, config).unwrap();
+            let port = hub.listen("127.0.0.1:0", Listening::default(), config).unwrap();
             let opening = thread::spawn(move || Peer::open(port, &request).unwrap());
             hub.poll(NEVER).unwrap();
             let id = hub.events()[0].connection;

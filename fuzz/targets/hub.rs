@@ -17,7 +17,7 @@ use wsframe::connection::{
 };
 use wsframe::error::Error;
 use wsframe::frame::{Header, Opcode};
-use wsframe::hub::Hub;
+use wsframe::hub::{Hub, Limits, Listening};
 use wsframe_fuzz::{Counting, Cuts, Heard, Meter, frames};
 
 #[global_allocator]
@@ -134,9 +134,9 @@ fn path() -> PathBuf {
 }
 
 fn listening(config: Config) -> Hub {
-    let mut hub = Hub::new(PEERS + 1).unwrap();
+    let mut hub = Hub::new(Limits { max_connections: PEERS + 1, ..Limits::default() }).unwrap();
     let address = format!("unix:{}", path().display());
-    hub.listen(&address, false, config).unwrap();
+    hub.listen(&address, Listening::default(), config).unwrap();
     hub
 }
 

@@ -349,11 +349,17 @@ impl Buffers {
     }
 
     /// How much memory is held.
-    pub(super) fn held(&self) -> usize {
+    fn held(&self) -> usize {
         let vecs = [&self.data, &self.control, &self.rest];
         let events = self.events.capacity().saturating_mul(size_of::<Event>());
         let own = self.output.held().saturating_add(events);
         vecs.iter().map(|vec| vec.capacity()).fold(own, usize::saturating_add)
+    }
+
+    /// How many bytes are in them, without what is shared with others.
+    pub(super) fn used_len(&self) -> usize {
+        let vecs = [&self.data, &self.control, &self.rest];
+        vecs.iter().map(|vec| vec.len()).fold(self.output.own_len(), usize::saturating_add)
     }
 
     /// Moves what is left to empty buffers, which get no more room than it takes.

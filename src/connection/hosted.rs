@@ -43,10 +43,10 @@ impl Connection {
         }
     }
 
-    /// How many bytes of memory it holds beside what it always has, without what is shared with others.
+    /// How many bytes it holds: of what was received and is not complete, and of what waits to be written and is not shared.
     pub(crate) fn held_len(&self) -> usize {
         let opening = self.opening.as_ref().map_or(0, |opening| opening.held_len());
-        self.buffers.as_ref().map_or(opening, |buffers| buffers.held().saturating_add(opening))
+        self.buffers.as_ref().map_or(opening, |buffers| buffers.used_len().saturating_add(opening))
     }
 
     /// Says that it is not the peer's fault if nothing was heard of it: nobody has listened.

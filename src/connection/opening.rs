@@ -43,9 +43,9 @@ impl Opening {
         Ok(Self { subprotocols: copied(&config.subprotocols)?, origins: copied(&config.origins)?, ..Self::default() })
     }
 
-    /// How much memory is held of what was received.
+    /// How many bytes are held of what was received.
     pub(super) fn held_len(&self) -> usize {
-        self.head.capacity().saturating_add(self.early.capacity())
+        self.head.len().saturating_add(self.early.len())
     }
 
     /// What a client was answered, if all of the head has come.

@@ -224,6 +224,11 @@ impl Output {
         *self = Self::default();
     }
 
+    /// How many bytes wait that are not shared.
+    pub(super) fn own_len(&self) -> usize {
+        self.own.len().saturating_sub(self.sent)
+    }
+
     /// How much memory it holds, without what it shares.
     pub(super) fn held(&self) -> usize {
         self.own.capacity()

@@ -15,6 +15,9 @@ use crate::memory::Boxed;
 /// A header is no longer: one that is has to come in so many bytes.
 const MAX_LEN: usize = 4 << 10;
 
+/// The line of version 1 is no longer, its end included.
+const MAX_LINE_LEN: usize = 107;
+
 /// What a proxy has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
@@ -75,6 +78,11 @@ impl Hub {
 }
 
 fn read(bytes: &[u8]) -> Said {
+    // A line is read when it is whole: the parser takes a port of which nothing has come for none.
+    let line = bytes.get(..MAX_LINE_LEN).unwrap_or(bytes);
+    if line.starts_with(b"PROXY ") && !line.contains(&b'\n') {
+        return if line.len() < MAX_LINE_LEN { Said::Part } else { Said::Nonsense };
+    }
     let header = HeaderResult::parse(bytes);
     match header {
         _ if header.is_incomplete() => Said::Part,
@@ -133,5 +141,6 @@ mod tests {
         for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PROXY TCP4 a b 1 2\r\n", b"\r\n\r\n\0\r\nQUIT\n\x41\x21\0\0"] {
             assert_eq!(read(bytes), Said::Nonsense, "{bytes:?}");
         }
+        assert_eq!(read(&[b"PROXY TCP4 ", &[b'1'; 96][..]].concat()), Said::Nonsense, "too long");
     }
 }
