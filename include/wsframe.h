@@ -879,13 +879,29 @@ typedef struct wsframe_hub_config {
 } wsframe_hub_config;
 
 /**
- * What a hub has done so far. 80 bytes.
+ * What a hub has done so far. 136 bytes.
  */
 typedef struct wsframe_stats {
     /**
      * How many connections there are now, those included whose opening handshake is not done or that are just ending.
      */
     uint64_t connections;
+    /**
+     * How many of them are not open yet.
+     */
+    uint64_t opening;
+    /**
+     * How many of them are closing, or have ended while WSFRAME_EVENT_GONE is still to come.
+     */
+    uint64_t closing;
+    /**
+     * From how many of them nothing is read: wsframe_hub_pause() was called, or they do not take what they are sent.
+     */
+    uint64_t paused;
+    /**
+     * How many bytes wait to be written to them; what was published is counted for each of them.
+     */
+    uint64_t waiting_len;
     /**
      * How many clients were let in.
      */
@@ -923,6 +939,18 @@ typedef struct wsframe_stats {
      * How often reading from a peer paused because it did not take what it was sent.
      */
     uint64_t read_pauses;
+    /**
+     * How many calls of wsframe_hub_poll() there were.
+     */
+    uint64_t polls;
+    /**
+     * How many microseconds these have taken, without the waiting: what the hub does.
+     */
+    uint64_t busy_us;
+    /**
+     * How many microseconds were between them: what the application does.
+     */
+    uint64_t application_us;
 } wsframe_stats;
 
 #ifdef __cplusplus
@@ -1544,7 +1572,8 @@ ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub,
                            uint32_t grace_ms);
 
 /**
- * Writes to *stats what the hub has done so far. It costs next to nothing.
+ * Writes to *stats what the hub has done so far. It looks at each connection, for which it takes some microseconds for a
+ * thousand of them: ask once a second, if you like.
  *
  * Returns 0.
  *

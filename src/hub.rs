@@ -46,6 +46,7 @@ mod read;
 mod resolver;
 mod send;
 mod slots;
+mod stats;
 mod stop;
 mod timers;
 mod topics;
@@ -58,7 +59,7 @@ mod write;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
@@ -75,6 +76,8 @@ pub use listener::Listening;
 use owner::Owner;
 use resolver::Resolver;
 use slots::{Flags, Slots};
+pub use stats::Stats;
+use stats::Stopwatch;
 use timers::Timers;
 use topics::Topics;
 pub use waker::Waker;
@@ -127,37 +130,11 @@ pub struct Hub {
     held: Option<u32>,
     /// The same, the one that was returned.
     own: Option<u32>,
-    begun: Instant,
+    stopwatch: Stopwatch,
     now_ms: u64,
     /// Until when all is to be over.
     stopping: Option<u64>,
     stats: Stats,
-}
-
-/// What a hub has done so far, and what it has to do with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// How many connections there are now, in whatever state.
-    pub connections: u64,
-    /// How many clients were let in.
-    pub accepted: u64,
-    /// How many clients were turned away: because there was no memory for them, their address had too many, or no proxy was
-    /// before them.
-    pub refused: u64,
-    /// How often nobody was let in for a while, because the system had no descriptor or memory left.
-    pub accept_pauses: u64,
-    /// How many messages have come, or pieces of messages.
-    pub messages_received: u64,
-    /// How many messages were sent, or pieces of messages, each time to one connection.
-    pub messages_sent: u64,
-    /// How many bytes have come from the sockets.
-    pub bytes_received: u64,
-    /// How many bytes went to the sockets.
-    pub bytes_sent: u64,
-    /// How many messages were not sent because too much waited.
-    pub dropped: u64,
-    /// How often reading from a peer paused that did not take what it was sent.
-    pub read_pauses: u64,
 }
 
 impl Hub {
@@ -194,7 +171,7 @@ impl Hub {
             batch: Batch::new()?,
             held: None,
             own: None,
-            begun: Instant::now(),
+            stopwatch: Stopwatch::default(),
             now_ms: 0,
             stopping: None,
             stats: Stats::default(),
@@ -210,14 +187,20 @@ impl Hub {
     /// [`Error::HubForked`], [`Error::HubOfOtherThread`]; [`Error::PollFailed`] if the system refuses.
     pub fn poll(&mut self, timeout_ms: u32) -> Result<(), Error> {
         self.owner.claim()?;
+        self.now_ms = self.stopwatch.enter();
+        let result = self.run(timeout_ms);
+        self.set_alarm();
+        self.stopwatch.leave();
+        result
+    }
+
+    fn run(&mut self, timeout_ms: u32) -> Result<(), Error> {
         self.forget_delivered();
-        self.read_clock();
         self.end_touched();
         self.keep_to_memory();
         self.ask_again();
         if let Some(index) = self.held.take() {
             self.deliver_own(index);
-            self.set_alarm();
             return Ok(());
         }
         let deadline = (timeout_ms != NEVER).then(|| self.now_ms.saturating_add(timeout_ms.into()));
@@ -240,7 +223,6 @@ impl Hub {
         {
             self.deliver_own(index);
         }
-        self.set_alarm();
         Ok(())
     }
 
@@ -322,18 +304,12 @@ impl Hub {
         Ok(self.poll.as_raw_fd())
     }
 
-    /// What it has done so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats { connections: self.slots.len() as u64, ..self.stats }
-    }
-
     fn connection_at(&self, index: u32) -> Option<&Connection> {
         self.slots.get(index)?.connection.as_ref()
     }
 
     fn read_clock(&mut self) {
-        self.now_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.now_ms = self.stopwatch.read();
     }
 
     /// Forgets the last batch, and the connections whose last event was in it.
@@ -398,12 +374,14 @@ impl Hub {
     fn wait(&mut self, deadline: Option<u64>) -> Result<bool, Error> {
         let left = deadline.map(|deadline| deadline.saturating_sub(self.now_ms));
         let wait = [self.next_ms(), left].into_iter().flatten().min();
-        let mut is_disturbed = match self.poll.poll(&mut self.told, wait.map(Duration::from_millis)) {
+        self.stopwatch.begin_wait();
+        let polled = self.poll.poll(&mut self.told, wait.map(Duration::from_millis));
+        self.now_ms = self.stopwatch.end_wait();
+        let mut is_disturbed = match polled {
             Ok(()) => false,
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(_) => return Err(Error::PollFailed),
         };
-        self.read_clock();
         let told = std::mem::replace(&mut self.told, Events::with_capacity(0));
         for event in &told {
             match event.token() {

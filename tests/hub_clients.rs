@@ -270,6 +270,27 @@ fn a_connection_knows_its_peer_and_what_the_application_keeps() {
 }
 
 #[test]
+fn a_hub_tells_what_it_has_to_do_with() {
+    let (mut hub, port) = listening(Config::default());
+    let _says_nothing = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let id = hub.connect(&format!("ws://127.0.0.1:{port}/"), None, &Config::default()).unwrap();
+    assert!(next_of(&mut hub, id).0.is(EventKind::Open));
+    let stats = hub.stats();
+    assert_eq!((stats.connections, stats.opening, stats.closing, stats.paused), (3, 1, 0, 0));
+    hub.pause(id, true).unwrap();
+    hub.send(id, Opcode::Binary, &[7; 100], Compress::Never, false).unwrap();
+    let stats = hub.stats();
+    assert_eq!((stats.paused, stats.waiting_len, stats.messages_sent), (1, 2 + 4 + 100, 1));
+    hub.pause(id, false).unwrap();
+    hub.connection(id).unwrap().unwrap().close(1000, b"").unwrap();
+    assert_eq!((hub.stats().closing, hub.stats().paused), (1, 0));
+    std::thread::sleep(Duration::from_millis(5));
+    hub.poll(0).unwrap();
+    let stats = hub.stats();
+    assert!(stats.polls >= 3 && stats.busy_us > 0 && stats.application_us >= 5000, "{stats:?}");
+}
+
+#[test]
 fn who_takes_what_waited_is_told_of() {
     let config = with(Settings { high_water_len: 64 << 10, ..Settings::default() });
     let (mut hub, port) = listening(config);

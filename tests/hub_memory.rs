@@ -311,7 +311,7 @@ fn run(way: Way, n: usize, is_bystander_first: bool) -> (bool, bool) {
 
 #[test]
 fn nothing_is_missing_when_nothing_fails() {
-    assert_eq!(run(Way::Once, MEMORY_IS_BACK, false).1, true);
+    assert!(run(Way::Once, MEMORY_IS_BACK, false).1);
 }
 
 #[test]
@@ -346,7 +346,8 @@ fn all_allocations_may_fail_from_one_on() {
 /// A hub that cannot be made, and an address that cannot be listened at, are errors, and the next attempt succeeds.
 #[test]
 fn a_hub_is_made_when_there_is_memory() {
-    let steps: [fn(&mut Option<Hub>) -> Result<(), Error>; 3] = [
+    type Step = fn(&mut Option<Hub>) -> Result<(), Error>;
+    let steps: [Step; 3] = [
         |hub| Hub::new(Limits::default()).map(|made| *hub = Some(made)),
         |hub| hub.as_mut().unwrap().listen("127.0.0.1:0", Listening::default(), Config::default()).map(drop),
         |hub| hub.as_mut().unwrap().fd().map(drop),

@@ -349,7 +349,7 @@ impl Buffers {
     }
 
     /// How much memory is held.
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         let vecs = [&self.data, &self.control, &self.rest];
         let events = self.events.capacity().saturating_mul(size_of::<Event>());
         let own = self.output.held().saturating_add(events);

@@ -133,7 +133,8 @@ pub unsafe extern "C" fn wsframe_hub_stop(hub: *mut wsframe_hub, grace_ms: u32) 
     returned(unsafe { on_hub(hub, |hub| hub.stop(grace_ms).map(|()| 0)) })
 }
 
-/// Writes to *stats what the hub has done so far. It costs next to nothing.
+/// Writes to *stats what the hub has done so far. It looks at each connection, for which it takes some microseconds for a
+/// thousand of them: ask once a second, if you like.
 ///
 /// Returns 0.
 ///

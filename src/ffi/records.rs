@@ -557,13 +557,21 @@ impl wsframe_hub_config {
     }
 }
 
-/// What a hub has done so far. 80 bytes.
+/// What a hub has done so far. 136 bytes.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct wsframe_stats {
     /// How many connections there are now, those included whose opening handshake is not done or that are just ending.
     pub connections: u64,
+    /// How many of them are not open yet.
+    pub opening: u64,
+    /// How many of them are closing, or have ended while WSFRAME_EVENT_GONE is still to come.
+    pub closing: u64,
+    /// From how many of them nothing is read: wsframe_hub_pause() was called, or they do not take what they are sent.
+    pub paused: u64,
+    /// How many bytes wait to be written to them; what was published is counted for each of them.
+    pub waiting_len: u64,
     /// How many clients were let in.
     pub accepted: u64,
     /// How many clients were turned away: because there was no memory for them, their address had max_per_address already, or
@@ -583,15 +591,25 @@ pub struct wsframe_stats {
     pub dropped: u64,
     /// How often reading from a peer paused because it did not take what it was sent.
     pub read_pauses: u64,
+    /// How many calls of wsframe_hub_poll() there were.
+    pub polls: u64,
+    /// How many microseconds these have taken, without the waiting: what the hub does.
+    pub busy_us: u64,
+    /// How many microseconds were between them: what the application does.
+    pub application_us: u64,
 }
 
-const _: () = assert!(size_of::<wsframe_hub_config>() == 24 && size_of::<wsframe_stats>() == 80);
+const _: () = assert!(size_of::<wsframe_hub_config>() == 24 && size_of::<wsframe_stats>() == 136);
 
 #[cfg(unix)]
 impl From<Stats> for wsframe_stats {
     fn from(stats: Stats) -> Self {
         Self {
             connections: stats.connections,
+            opening: stats.opening,
+            closing: stats.closing,
+            paused: stats.paused,
+            waiting_len: stats.waiting_len,
             accepted: stats.accepted,
             refused: stats.refused,
             accept_pauses: stats.accept_pauses,
@@ -601,6 +619,9 @@ impl From<Stats> for wsframe_stats {
             bytes_sent: stats.bytes_sent,
             dropped: stats.dropped,
             read_pauses: stats.read_pauses,
+            polls: stats.polls,
+            busy_us: stats.busy_us,
+            application_us: stats.application_us,
         }
     }
 }

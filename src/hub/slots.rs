@@ -248,6 +248,11 @@ impl Slots {
         (slot.connection.is_some() && u64::from(slot.generation) == id >> 32).then_some(index)
     }
 
+    /// All slots, with connections or without.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.chunks.iter().flatten()
+    }
+
     /// The id of the connection in a slot.
     #[inline]
     pub(super) fn id(&self, index: u32) -> u64 {

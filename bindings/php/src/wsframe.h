@@ -222,6 +222,10 @@ typedef struct wsframe_hub_config {
 
 typedef struct wsframe_stats {
     uint64_t connections;
+    uint64_t opening;
+    uint64_t closing;
+    uint64_t paused;
+    uint64_t waiting_len;
     uint64_t accepted;
     uint64_t refused;
     uint64_t accept_pauses;
@@ -231,6 +235,9 @@ typedef struct wsframe_stats {
     uint64_t bytes_sent;
     uint64_t dropped;
     uint64_t read_pauses;
+    uint64_t polls;
+    uint64_t busy_us;
+    uint64_t application_us;
 } wsframe_stats;
 
 ptrdiff_t wsframe_connection_new(uint32_t role,
