@@ -92,8 +92,8 @@
  *    and extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection or hub is then dead: every call
  *    but _free() returns WSFRAME_ERROR_STATE. The process and its other handles live on. Where memory ends
  *    a call returns WSFRAME_ERROR_MEMORY, or a peer is closed with 1011. Out of reach is only what the C library takes for a
- *    thread that uses libwsframe for the first time, a few hundred bytes, and what it takes for the thread in which a hub looks
- *    up the name of a server.
+ *    thread that uses libwsframe for the first time, a few hundred bytes, what it takes for the thread in which a hub looks
+ *    up the name of a server, and what a hub needs for TLS.
  * 8. The frame functions have no state and may be called from any thread at any time. A connection may be used from one
  *    thread at a time; different connections never meet. A wsframe_message does not change, and any number of threads may
  *    use it at a time. A hub belongs to the thread of its first poll; only wsframe_hub_wake() may be called from others.
@@ -1535,10 +1535,10 @@ void wsframe_hub_free(struct wsframe_hub *hub);
  * leaves before its request is complete there is none.
  *
  * Pings are answered, clients are let in or refused, and who had his time is given up, as with a connection of your own; see
- * wsframe_config. A peer that does not take what it is sent is not read from while more than half of high_water_len waits: so
- * there is always room for an answer to each message. One call reads no more than 128 KiB from each connection, so that a peer
- * that sends much does not keep the others waiting, and returns about half a megabyte or 4,096 events; call again for the
- * rest. A long message that came in parts is a batch alone, with its data where they were put together.
+ * wsframe_config. A client that does not take what it is sent is not read from while more than half of high_water_len waits: so
+ * there is always room for an answer to each message. When a message found none, WSFRAME_EVENT_DRAIN tells when there is room again.
+ * One call reads no more than 128 KiB from each connection, so that a peer that sends much does not keep the others waiting, and
+ * returns about half a megabyte or 4,096 events; call again for the rest. A long message that came in parts is a batch alone, with its data where they were put together.
  *
  * WSFRAME_EVENT_TIMER and _READY are of no connection: see wsframe_hub_timer() and wsframe_hub_watch().
  *
@@ -1817,10 +1817,11 @@ ptrdiff_t wsframe_hub_adopt(struct wsframe_hub *hub,
                             uint64_t *id);
 
 /**
- * Makes a client's connection to a URL, "ws://example.com/chat?room=1" or "ws://127.0.0.1:8080/", and writes its id to *id. It does
+ * Makes a client's connection to a URL, "wss://example.com/chat?room=1" or "ws://127.0.0.1:8080/", and writes its id to *id. It does
  * not wait: the connection has its events like all others. WSFRAME_EVENT_OPEN tells that the server has accepted,
  * WSFRAME_EVENT_ERROR that it has not. WSFRAME_EVENT_GONE comes in any case in the end, with WSFRAME_ERROR_IO if nobody could be
- * reached, of which wsframe_connection_error() says why.
+ * reached, of which wsframe_connection_error() says why, or WSFRAME_ERROR_HANDSHAKE if TLS did not come about: with wss:// the
+ * server has to show a certificate for the name in the URL, of somebody whom the system trusts.
  *
  * A name is looked up by threads of the hub's; its addresses are tried one after the other, each for its part of
  * handshake_timeout_ms. If address_len is not 0 the connection goes to that address instead, "127.0.0.1:8080" or
@@ -1830,8 +1831,9 @@ ptrdiff_t wsframe_hub_adopt(struct wsframe_hub *hub,
  *
  * Returns 0.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if the URL or the address is none, the URL begins with wss://, the config is wrong, of which
- * wsframe_why() says how, or a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_listen(); WSFRAME_ERROR_MEMORY.
+ * Errors: WSFRAME_ERROR_ARGUMENT if the URL or the address is none, the config is wrong, of which wsframe_why() says how, or a
+ * pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_listen(), and for wss:// if the library was built without TLS;
+ * WSFRAME_ERROR_MEMORY.
  *
  * hub is a live handle, url and address have their lengths, config is NULL or points to a config, id to a number that can be
  * written.
@@ -1843,6 +1845,42 @@ ptrdiff_t wsframe_hub_connect(struct wsframe_hub *hub,
                               size_t address_len,
                               const struct wsframe_config *config,
                               uint64_t *id);
+
+/**
+ * From now on TLS is spoken by those who listen at this port, with these certificates, the server's own first and then those that
+ * lead to somebody who is trusted, and the private key of the first, in PEM. A second call changes them for clients that are
+ * let in from then on: nobody is dropped. What it takes for TLS, some kilobytes for each connection, is allocated by a library
+ * that ends the process where memory ends.
+ *
+ * A client that does not speak TLS is answered in plain HTTP that it should.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if the certificates or the key are none or do not belong together, nobody listens at the port, or
+ * a pointer is NULL; WSFRAME_ERROR_STATE if the library was built without TLS, and as wsframe_hub_connection().
+ *
+ * hub is a live handle, chain and key have their lengths.
+ */
+ptrdiff_t wsframe_hub_set_certificate(struct wsframe_hub *hub,
+                                      uint16_t port,
+                                      const void *chain,
+                                      size_t chain_len,
+                                      const void *key,
+                                      size_t key_len);
+
+/**
+ * Trusts these certificates, in PEM, to say who a server is when wsframe_hub_connect() goes to wss://, beside those that the system
+ * trusts: for a server with a certificate of your own.
+ *
+ * Returns 0.
+ *
+ * Errors: WSFRAME_ERROR_ARGUMENT if there is none, or a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_set_certificate().
+ *
+ * hub is a live handle, certificates has its length.
+ */
+ptrdiff_t wsframe_hub_trust(struct wsframe_hub *hub,
+                            const void *certificates,
+                            size_t certificates_len);
 
 /**
  * Sets a timer of the application's: when in_ms milliseconds are over wsframe_hub_poll() has a WSFRAME_EVENT_TIMER with this

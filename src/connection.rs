@@ -374,7 +374,7 @@ impl Connection {
 
     /// Ends the connection because of what the peer did, or because memory ran out, and says so in an event.
     #[cold]
-    fn fail(&mut self, error: Error) {
+    pub(crate) fn fail(&mut self, error: Error) {
         let (close_code, answer) = self.refusal(error);
         // A client may want to know what it was answered instead of 101.
         let put = self.put_head_event(EventKind::Error, &answer.head, &answer.early);

@@ -37,9 +37,9 @@ pub use handshake::{wsframe_accept_key, wsframe_extensions_answer, wsframe_hands
 pub use hub::{
     wsframe_hub_address, wsframe_hub_adopt, wsframe_hub_connect, wsframe_hub_connection, wsframe_hub_fd,
     wsframe_hub_free, wsframe_hub_listen, wsframe_hub_new, wsframe_hub_pause, wsframe_hub_poll, wsframe_hub_publish,
-    wsframe_hub_send, wsframe_hub_send_many, wsframe_hub_set_user, wsframe_hub_stats, wsframe_hub_stop,
-    wsframe_hub_subscribe, wsframe_hub_subscribers, wsframe_hub_terminate, wsframe_hub_timer, wsframe_hub_unsubscribe,
-    wsframe_hub_user, wsframe_hub_wake, wsframe_hub_watch,
+    wsframe_hub_send, wsframe_hub_send_many, wsframe_hub_set_certificate, wsframe_hub_set_user, wsframe_hub_stats,
+    wsframe_hub_stop, wsframe_hub_subscribe, wsframe_hub_subscribers, wsframe_hub_terminate, wsframe_hub_timer,
+    wsframe_hub_trust, wsframe_hub_unsubscribe, wsframe_hub_user, wsframe_hub_wake, wsframe_hub_watch,
 };
 pub use mask::wsframe_unmask;
 pub use message::{wsframe_message, wsframe_message_free, wsframe_message_new};

@@ -46,9 +46,15 @@ mod read;
 mod resolver;
 mod send;
 mod slots;
+mod socket;
 mod stats;
 mod stop;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "hub/no_tls.rs"]
+mod tls;
 mod topics;
 mod url;
 mod waker;
@@ -79,6 +85,7 @@ use slots::{Flags, Slots};
 pub use stats::Stats;
 use stats::Stopwatch;
 use timers::Timers;
+use tls::Trust;
 use topics::Topics;
 pub use waker::Waker;
 pub use watches::WatchFlag;
@@ -117,6 +124,7 @@ pub struct Hub {
     timers: Timers,
     watches: Watches,
     resolver: Resolver,
+    trust: Trust,
     /// What was lent last.
     text: String,
     /// Those that something may be read from, or whose end is to be delivered; the first had no turn for the longest time.
@@ -164,6 +172,7 @@ impl Hub {
             timers: Timers::default(),
             watches: Watches::default(),
             resolver: Resolver::new()?,
+            trust: Trust::default(),
             text: String::new(),
             ready: VecDeque::new(),
             turns: 0,

@@ -179,9 +179,10 @@ fn every_function_is_called_from_threads() {
 #[test]
 fn every_mistake_of_the_caller_is_made() {
     /// Causes that need what that program does not have, and where they are provoked.
-    const ELSEWHERE: [&str; 6] = [
+    const ELSEWHERE: [&str; 7] = [
         "LengthsDiffer",    // no C function takes two lengths that have to be equal
         "DeadHandle",       // tests/c/panic
+        "NoTls",            // a build without TLS
         "ConcurrentCall",   // tests/c/threads.c
         "HubForked",        // tests/c/hub.c
         "HubOfOtherThread", // tests/c/hub.c

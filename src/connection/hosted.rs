@@ -54,6 +54,10 @@ impl Connection {
         self.clock.hear();
     }
 
+    pub(crate) fn is_server(&self) -> bool {
+        self.role == Role::Server
+    }
+
     /// With more than this waiting no message is taken.
     pub(crate) fn high_water_len(&self) -> usize {
         usize::try_from(self.settings.high_water_len).unwrap_or(usize::MAX)

@@ -14,6 +14,8 @@ use crate::handshake::{
 use crate::memory::{append, collected, copied_text};
 
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+/// With what TLS begins, and no head: the type of a record (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
 /// How many bytes of frames may come before the application has answered the request.
 const MAX_EARLY_LEN: usize = 64 << 10;
 
@@ -219,6 +221,9 @@ impl Connection {
             let room = max_len.saturating_sub(opening.head.len()).saturating_sub(opening.interim_len);
             // What is behind the limit is not looked at, so that it makes no difference how the bytes are cut.
             let within = input.get(..room).unwrap_or(input);
+            if opening.head.is_empty() && within.first() == Some(&TLS_HANDSHAKE) {
+                return Err(Error::TlsToPlain);
+            }
             let Some(end) = opening.reader.push(within)? else {
                 append(&mut opening.head, within)?;
                 return if within.len() < input.len() { Err(Error::HeadTooLarge) } else { Ok(&[]) };

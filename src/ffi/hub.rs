@@ -23,7 +23,9 @@ pub use send::{
     wsframe_hub_publish, wsframe_hub_send, wsframe_hub_send_many, wsframe_hub_subscribe, wsframe_hub_subscribers,
     wsframe_hub_unsubscribe,
 };
-pub use sockets::{wsframe_hub_adopt, wsframe_hub_connect, wsframe_hub_listen};
+pub use sockets::{
+    wsframe_hub_adopt, wsframe_hub_connect, wsframe_hub_listen, wsframe_hub_set_certificate, wsframe_hub_trust,
+};
 pub use waiting::{wsframe_hub_fd, wsframe_hub_timer, wsframe_hub_wake, wsframe_hub_watch};
 
 /// Makes a hub and writes its handle to *hub. config may be NULL for the defaults. It has half a megabyte of memory for what is
@@ -75,10 +77,10 @@ pub unsafe extern "C" fn wsframe_hub_free(hub: *mut wsframe_hub) {
 /// leaves before its request is complete there is none.
 ///
 /// Pings are answered, clients are let in or refused, and who had his time is given up, as with a connection of your own; see
-/// wsframe_config. A peer that does not take what it is sent is not read from while more than half of high_water_len waits: so
-/// there is always room for an answer to each message. One call reads no more than 128 KiB from each connection, so that a peer
-/// that sends much does not keep the others waiting, and returns about half a megabyte or 4,096 events; call again for the
-/// rest. A long message that came in parts is a batch alone, with its data where they were put together.
+/// wsframe_config. A client that does not take what it is sent is not read from while more than half of high_water_len waits: so
+/// there is always room for an answer to each message. When a message found none, WSFRAME_EVENT_DRAIN tells when there is room again.
+/// One call reads no more than 128 KiB from each connection, so that a peer that sends much does not keep the others waiting, and
+/// returns about half a megabyte or 4,096 events; call again for the rest. A long message that came in parts is a batch alone, with its data where they were put together.
 ///
 /// WSFRAME_EVENT_TIMER and _READY are of no connection: see wsframe_hub_timer() and wsframe_hub_watch().
 ///

@@ -24,6 +24,8 @@ use crate::memory::{Boxed, copied_text};
 pub(super) struct Dial {
     host: Box<str>,
     target: Box<str>,
+    /// Whose certificate the server is to show, if it is to show any.
+    secure: Option<Box<str>>,
     /// Whether the request is in the output.
     is_asked: bool,
     /// The addresses that are still to be tried, the next one last.
@@ -35,7 +37,7 @@ pub(super) struct Dial {
 }
 
 impl Hub {
-    /// Makes a client's connection to `ws://host:port/path`, and returns its id at once. Its opening handshake's end is an
+    /// Makes a client's connection to `ws://host:port/path` or `wss://...`, and returns its id at once. Its opening handshake's end is an
     /// event: [`crate::connection::EventKind::Open`], `Error` if the server refuses, `Gone` if nobody could be reached. A name
     /// is looked up by threads of the hub's. With `address`, as [`Hub::listen`] has them, that is connected to, and the URL
     /// says only what is asked for there.
@@ -44,7 +46,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidUrl`], [`Error::TlsUrl`], [`Error::InvalidHost`], [`Error::InvalidTarget`], [`Error::InvalidAddress`];
+    /// [`Error::InvalidUrl`], [`Error::InvalidHost`], [`Error::InvalidTarget`], [`Error::InvalidAddress`];
     /// that the config is wrong; [`Error::HubStopped`]; [`Error::HubForked`], [`Error::HubOfOtherThread`];
     /// [`Error::OutOfMemory`].
     pub fn connect(&mut self, url: &str, address: Option<&str>, config: &Config) -> Result<u64, Error> {
@@ -55,6 +57,10 @@ impl Hub {
         let url = Url::parse(url)?;
         let target = target_of(url.target)?;
         check_destination(url.host.as_bytes(), target.as_bytes())?;
+        if url.is_secure {
+            // That it can be done shows now.
+            self.trust.begin(url.name)?;
+        }
         let addresses = match address {
             Some(address) => vec_of_one(Address::parse(address)?.socket_address()?)?,
             None => match url.name.parse() {
@@ -66,6 +72,7 @@ impl Hub {
         let dial = Dial {
             host: copied_text(url.host)?,
             target,
+            secure: if url.is_secure { Some(copied_text(url.name)?) } else { None },
             is_asked: false,
             addresses,
             until: None,
@@ -140,7 +147,13 @@ impl Hub {
         };
         match outcome {
             Ok(()) => {
-                slot.dial = None;
+                let name = slot.dial.take().and_then(|dial| dial.into_inner().secure);
+                if let Some(name) = name {
+                    match self.trust.begin(&name).and_then(Boxed::new) {
+                        Ok(tls) => slot.tls = Some(tls),
+                        Err(error) => return self.give_up(index, error),
+                    }
+                }
                 slot.flags.clear(Flags::DIALING.or(Flags::BLOCKED));
                 slot.flags.set(Flags::READABLE);
                 self.end_turn(index);

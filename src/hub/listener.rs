@@ -13,9 +13,11 @@ use socket2::{Domain, SockRef, Socket};
 
 use super::address::Address;
 use super::slots::{self, Flags, NO_LISTENER};
+use super::tls::Identity;
 use super::{Hub, LISTENERS, MAX_LISTENERS};
 use crate::connection::{Config, Connection, Role};
 use crate::error::Error;
+use crate::memory::Boxed;
 
 /// How many clients one poll lets in by one listener, so that those who are inside have their turn.
 const ACCEPTED: usize = 64;
@@ -38,7 +40,11 @@ pub struct Listening {
 #[derive(Debug)]
 pub(super) struct Listener {
     door: Door,
+    /// 0 for a Unix socket.
+    port: u16,
     pub(super) listening: Listening,
+    /// If it speaks TLS.
+    identity: Option<Identity>,
     /// What is chosen for its connections.
     pub(super) config: Config,
     /// Whether somebody may be waiting.
@@ -111,8 +117,45 @@ impl Hub {
         let token = Token(LISTENERS.saturating_add(self.listeners.len()));
         self.listeners.try_reserve(1).map_err(|_| ErrorKind::OutOfMemory)?;
         self.poll.registry().register(&mut SourceFd(&door.fd()), token, Interest::READABLE)?;
-        self.listeners.push(Listener { door, listening, config, is_ready: true, rests_until: None });
-        Ok(address.as_socket().map_or(0, |address| address.port()))
+        let port = address.as_socket().map_or(0, |address| address.port());
+        self.listeners.push(Listener {
+            door,
+            port,
+            listening,
+            identity: None,
+            config,
+            is_ready: true,
+            rests_until: None,
+        });
+        Ok(port)
+    }
+
+    /// From now on TLS is spoken by those who listen at a port, with these certificates, the server's own first, and its
+    /// private key, in PEM. A second call changes them for clients that are let in from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidCertificate`], [`Error::NoListener`], [`Error::NoTls`]; [`Error::HubForked`],
+    /// [`Error::HubOfOtherThread`].
+    pub fn set_certificate(&mut self, port: u16, chain: &[u8], key: &[u8]) -> Result<(), Error> {
+        self.owner.check()?;
+        let identity = Identity::read(chain, key)?;
+        let mut found = Err(Error::NoListener);
+        for listener in self.listeners.iter_mut().filter(|listener| listener.port == port && port != 0) {
+            listener.identity = Some(identity.clone());
+            found = Ok(());
+        }
+        found
+    }
+
+    /// Trusts these certificates, in PEM, to say who a server is, beside those that the system trusts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidCertificate`], [`Error::NoTls`]; [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    pub fn trust(&mut self, certificates: &[u8]) -> Result<(), Error> {
+        self.owner.check()?;
+        self.trust.add(certificates)
     }
 
     /// Listens no more.
@@ -174,7 +217,12 @@ impl Hub {
         let listener = self.listeners.get(number).ok_or(Error::HubStopped)?;
         let listening = listener.listening;
         let connection = Connection::new(Role::Server, &listener.config)?;
+        let tls = listener.identity.as_ref().map(Identity::begin).transpose()?;
+        let tls = tls.map(Boxed::new).transpose()?;
         let index = self.insert(connection, Some(socket), u16::try_from(number).unwrap_or(NO_LISTENER))?;
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.tls = tls;
+        }
         if listening.is_proxied {
             if let Some(slot) = self.slots.get_mut(index) {
                 slot.flags.set(Flags::PROXIED);

@@ -8,6 +8,7 @@ use super::Hub;
 use super::batch::Taken;
 use super::slots::{Flags, Slot};
 use crate::connection::{Event, EventKind, State};
+use crate::error::Error;
 
 /// How much is read from one connection with one poll.
 const READ_LEN: usize = 128 << 10;
@@ -117,20 +118,17 @@ impl Hub {
                 _ => max_len.min((connection.high_water_len() / 2).max(LEAST_READ_LEN)),
             };
             let room = batch.room(max_len);
-            let socket = slot.socket.as_mut()?;
-            match came(socket.read(room), room.len(), &mut slot.flags) {
+            match slot.read(room) {
                 Came::Bytes(len) => read = len,
                 Came::Nothing => return None,
                 Came::End => {
                     self.end_of_input(index);
                     return None;
                 }
-                Came::Break => {
-                    self.end(index);
-                    return None;
-                }
+                Came::Break => return self.end_of_thread(index),
             }
             let input = room.get_mut(..read).unwrap_or_default();
+            let connection = slot.connection.as_mut()?;
             if connection.takes_in_place() { connection.receive_in_place(input) } else { connection.receive(input) }
         };
         self.stats.bytes_received = self.stats.bytes_received.saturating_add(read as u64);
@@ -195,12 +193,28 @@ impl Hub {
         }
     }
 
+    /// What was read makes no sense, or there is nobody to read from. Returns whether that is to be told in an event.
+    fn end_of_thread(&mut self, index: u32) -> Option<usize> {
+        let slot = self.slots.get_mut(index)?;
+        let failure = slot.tls.as_ref().and_then(|tls| tls.failure);
+        if failure == Some(Error::PlainToTls) {
+            // It is answered in its own words.
+            slot.tls = None;
+            slot.connection.as_mut()?.fail(Error::PlainToTls);
+            return Some(0);
+        }
+        match failure {
+            Some(error) => self.give_up(index, error),
+            None => self.end(index),
+        }
+        None
+    }
+
     /// Reads on for an end only.
     fn discard(&mut self, index: u32) {
         let room = self.batch.room(READ_LEN);
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some(socket) = &mut slot.socket else { return };
-        if let Came::End | Came::Break = came(socket.read(room), room.len(), &mut slot.flags) {
+        if let Came::End | Came::Break = slot.read(room) {
             self.end(index);
         }
     }
@@ -231,25 +245,35 @@ fn count_messages(events: &[Event]) -> u64 {
     events.iter().filter(|event| event.is(EventKind::Text) || event.is(EventKind::Binary)).count() as u64
 }
 
-/// What came of an attempt to read as much as there was room for.
-fn came(result: std::io::Result<usize>, room: usize, flags: &mut Flags) -> Came {
-    match result {
-        Ok(0) => Came::End,
-        Ok(len) => {
-            // Nothing is left, and the system will say when something comes; but not if it has said already that this is
-            // the end.
-            if len < room && !flags.has(Flags::HUP) {
-                flags.clear(Flags::READABLE);
+impl Slot {
+    /// Reads as much as there is, or room for.
+    fn read(&mut self, room: &mut [u8]) -> Came {
+        let Some(socket) = &mut self.socket else { return Came::Break };
+        let (result, is_all_of_it) = match &mut self.tls {
+            Some(tls) => (tls.read(socket, room), false),
+            None => {
+                let result = socket.read(room);
+                let is_all_of_it = result.as_ref().is_ok_and(|len| *len < room.len());
+                (result, is_all_of_it)
             }
-            Came::Bytes(len)
+        };
+        match result {
+            Ok(0) => Came::End,
+            Ok(len) => {
+                // The system will say when something comes; but not if it has said already that this is the end.
+                if is_all_of_it && !self.flags.has(Flags::HUP) {
+                    self.flags.clear(Flags::READABLE);
+                }
+                Came::Bytes(len)
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => {
+                    self.flags.clear(Flags::READABLE);
+                    Came::Nothing
+                }
+                ErrorKind::Interrupted => Came::Nothing,
+                _ => Came::Break,
+            },
         }
-        Err(error) => match error.kind() {
-            ErrorKind::WouldBlock => {
-                flags.clear(Flags::READABLE);
-                Came::Nothing
-            }
-            ErrorKind::Interrupted => Came::Nothing,
-            _ => Came::Break,
-        },
     }
 }

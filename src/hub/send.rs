@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::slots::{Flags, NONE, Slot};
-use super::write::send;
+use super::socket::send;
 use super::{Hub, Listener};
 use crate::connection::{Compress, Config, Message, check_message};
 use crate::error::Error;
@@ -79,7 +79,13 @@ impl Hub {
         let Some(connection) = &mut slot.connection else { return Ok(0) };
         let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
         let direct = match &slot.socket {
-            Some(socket) if payload.len() >= DIRECT_LEN && is_message && !more && !slot.flags.has(Flags::BLOCKED) => {
+            Some(socket)
+                if slot.tls.is_none()
+                    && payload.len() >= DIRECT_LEN
+                    && is_message
+                    && !more
+                    && !slot.flags.has(Flags::BLOCKED) =>
+            {
                 let mut written = 0;
                 let write = |parts: &[std::io::IoSlice<'_>]| {
                     // That the peer is gone shows with the next attempt.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use socket2::Socket;
 
 use super::connect::Dial;
+use super::tls::Tls;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::memory::{Boxed, push};
@@ -110,6 +111,8 @@ pub(super) struct Slot {
     pub(super) connection: Option<Connection>,
     /// From when an attempt to connect begins, and until TCP has ended.
     pub(super) socket: Option<Socket>,
+    /// What is between the two, if there is anything.
+    pub(super) tls: Option<Boxed<Tls>>,
     /// How many connections have had this slot.
     generation: u32,
     pub(super) flags: Flags,
@@ -189,6 +192,7 @@ impl Slots {
             chunk.push(Slot {
                 connection: None,
                 socket: None,
+                tls: None,
                 generation: 0,
                 flags: Flags::default(),
                 listener: NO_LISTENER,
@@ -228,6 +232,7 @@ impl Slots {
         let Some(slot) = self.get_mut(index).filter(|slot| slot.connection.is_some()) else { return };
         slot.connection = None;
         slot.socket = None;
+        slot.tls = None;
         slot.address = None;
         slot.dial = None;
         slot.subscriptions = None;

@@ -1,14 +1,17 @@
-//! Where a client goes: `ws://host:port/path?query` (RFC 6455 section 3).
+//! Where a client goes: `ws://host:port/path?query` or `wss://...` (RFC 6455 section 3).
 
 #![forbid(unsafe_code)]
 
 use crate::error::Error;
 
 const PORT: u16 = 80;
+const TLS_PORT: u16 = 443;
 
 /// A URL, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Url<'a> {
+    /// Whether TLS is spoken there.
+    pub(super) is_secure: bool,
     /// The value of the Host field: with the port, unless it is the usual one.
     pub(super) host: &'a str,
     /// A name or an address, without the brackets of IPv6.
@@ -23,14 +26,14 @@ impl<'a> Url<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidUrl`], [`Error::TlsUrl`].
+    /// [`Error::InvalidUrl`].
     pub(super) fn parse(text: &'a str) -> Result<Self, Error> {
         let (scheme, rest) = text.split_once("://").ok_or(Error::InvalidUrl)?;
-        match scheme {
-            _ if scheme.eq_ignore_ascii_case("ws") => {}
-            _ if scheme.eq_ignore_ascii_case("wss") => return Err(Error::TlsUrl),
-            _ => return Err(Error::InvalidUrl),
+        let is_secure = scheme.eq_ignore_ascii_case("wss");
+        if !is_secure && !scheme.eq_ignore_ascii_case("ws") {
+            return Err(Error::InvalidUrl);
         }
+        let usual = if is_secure { TLS_PORT } else { PORT };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
         // There is no fragment, and neither the server nor the request has a place for a user's name and password.
@@ -38,8 +41,8 @@ impl<'a> Url<'a> {
             return Err(Error::InvalidUrl);
         }
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, digits)) if !digits.contains(']') => (host, port(digits)?),
-            _ => (authority, PORT),
+            Some((host, digits)) if !digits.contains(']') => (host, port(digits)?.unwrap_or(usual)),
+            _ => (authority, usual),
         };
         let name = match host.strip_prefix('[') {
             Some(address) => address.strip_suffix(']').ok_or(Error::InvalidUrl)?,
@@ -49,16 +52,18 @@ impl<'a> Url<'a> {
         if name.is_empty() {
             return Err(Error::InvalidUrl);
         }
-        Ok(Self { host: if port == PORT { host } else { authority }, name, port, target })
+        Ok(Self { is_secure, host: if port == usual { host } else { authority }, name, port, target })
     }
 }
 
-fn port(digits: &str) -> Result<u16, Error> {
-    if digits.is_empty() {
-        return Ok(PORT);
-    }
+/// The number behind a colon, if there is one.
+fn port(digits: &str) -> Result<Option<u16>, Error> {
     let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
-    digits.parse().ok().filter(|&port| is_number && port != 0).ok_or(Error::InvalidUrl)
+    match digits.parse() {
+        _ if digits.is_empty() => Ok(None),
+        Ok(port) if is_number && port != 0 => Ok(Some(port)),
+        _ => Err(Error::InvalidUrl),
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +83,9 @@ mod tests {
         assert_eq!(parsed("ws://a?b"), Ok(("a", "a", 80, "?b")));
         assert_eq!(parsed("ws://[::1]/"), Ok(("[::1]", "::1", 80, "/")));
         assert_eq!(parsed("ws://[::1]:81"), Ok(("[::1]:81", "::1", 81, "")));
+        assert_eq!(parsed("wss://a:443/"), Ok(("a", "a", 443, "/")));
+        assert_eq!(parsed("wss://a:80"), Ok(("a:80", "a", 80, "")));
+        assert_eq!((Url::parse("WSS://a").unwrap().is_secure, Url::parse("ws://a").unwrap().is_secure), (true, false));
     }
 
     #[test]
@@ -106,6 +114,5 @@ mod tests {
         ] {
             assert_eq!(Url::parse(text), Err(Error::InvalidUrl), "{text}");
         }
-        assert_eq!(Url::parse("wss://a"), Err(Error::TlsUrl));
     }
 }

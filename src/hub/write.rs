@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 
@@ -11,66 +11,39 @@ use socket2::Socket;
 
 use super::Hub;
 use super::slots::{Flags, Slot};
+use super::socket::send;
+use super::tls::Tls;
 use crate::connection::{Connection, NEVER, State};
 use crate::error::Error;
+use crate::memory::Boxed;
 
 /// How long the peer may take to hang up when all is said, or to take the last answers.
 pub(super) const LINGER_MS: u64 = 2000;
 /// From how many places one call writes.
 const PARTS: usize = 16;
 
-/// Without a signal that would end the process if the peer is gone. Where there is no such flag, sockets have it.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-)))]
-const SEND_FLAGS: i32 = 0;
-
-/// Writes from several places, and returns how much; 0 if the socket takes nothing for now.
-///
-/// # Errors
-///
-/// That the peer is gone.
-pub(super) fn send(socket: &Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-    loop {
-        let sent = match parts {
-            [one] => socket.send_with_flags(one, SEND_FLAGS),
-            _ => socket.send_vectored_with_flags(parts, SEND_FLAGS),
-        };
-        match sent {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            sent => return sent,
-        }
-    }
-}
-
 impl Hub {
     /// Writes what waits, as far as the socket takes it.
     pub(super) fn write(&mut self, index: u32) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let (Some(connection), Some(socket)) = (&mut slot.connection, &slot.socket) else { return };
+        let Slot { connection: Some(connection), socket: Some(socket), tls, flags, .. } = slot else { return };
         let mut sent = 0_u64;
-        while connection.waiting() > 0 && !slot.flags.has(Flags::BLOCKED) {
-            match send_output(socket, connection) {
-                Ok(0) => slot.flags.set(Flags::BLOCKED),
+        while !flags.has(Flags::BLOCKED) {
+            let written = match tls.as_mut().map_or(Ok(true), |tls| tls.flush(socket)) {
+                Ok(true) if connection.waiting() == 0 => break,
+                Ok(true) => send_output(socket, tls, connection),
+                Ok(false) => Ok(0),
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok(0) => flags.set(Flags::BLOCKED),
                 Ok(len) if connection.note_written(len).is_ok() => sent = sent.saturating_add(len as u64),
                 _ => {
                     // What it sent before is still read.
                     connection.abandon_output();
-                    slot.flags.set(Flags::READABLE.or(Flags::HUP));
-                    slot.flags.clear(Flags::PAUSED);
+                    flags.set(Flags::READABLE.or(Flags::HUP));
+                    flags.clear(Flags::PAUSED);
+                    break;
                 }
             }
         }
@@ -96,7 +69,7 @@ impl Hub {
         }
         // Nothing is said to be written, so nothing can be wrong.
         let mut wait_ms = connection.output(0, now_ms).map_or(NEVER, |output| output.wait_ms);
-        if connection.waiting() > 0 {
+        if connection.waiting() > 0 || !slot.tls.as_ref().is_none_or(|tls| tls.is_flushed()) {
             self.write(index);
             let Some(connection) = self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()) else { return };
             wait_ms = connection.output(0, now_ms).map_or(NEVER, |output| output.wait_ms);
@@ -107,22 +80,22 @@ impl Hub {
         self.queue(index);
     }
 
-    /// Does not read from a peer that does not take what it is sent: while so much waits that what it sends next could not be
-    /// answered.
+    /// Does not read from a client that does not take what it is sent: while so much waits that what it sends next could not be
+    /// answered. A client reads in any case: if both ends waited for each other, neither would go on.
     fn see_how_full(&mut self, index: u32) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some(connection) = &slot.connection else { return };
         let waiting = connection.waiting();
-        let is_full = waiting > connection.high_water_len() / 2;
+        let is_much = waiting > connection.high_water_len() / 2;
         if waiting > connection.high_water_len() {
             slot.flags.set(Flags::CROWDED);
         }
-        if !is_full {
+        if !is_much {
             if slot.flags.has(Flags::CROWDED) && connection.state() == State::Open {
                 slot.flags.set(Flags::DRAINED);
             }
             slot.flags.clear(Flags::FULL.or(Flags::CROWDED));
-        } else if !slot.flags.has(Flags::FULL) {
+        } else if !slot.flags.has(Flags::FULL) && connection.is_server() {
             slot.flags.set(Flags::FULL);
             self.stats.read_pauses = self.stats.read_pauses.saturating_add(1);
         }
@@ -137,6 +110,10 @@ impl Hub {
             if slot.is_written() {
                 self.end(index);
             }
+        } else if wait_ms == 0 && !slot.is_written() {
+            // The connection has said all, and TLS has still to write it.
+            slot.flags.set(Flags::ENDING);
+            self.set_exactly(index, LINGER_MS);
         } else if wait_ms == 0 {
             self.linger(index);
         } else if wait_ms != NEVER {
@@ -150,6 +127,9 @@ impl Hub {
     fn linger(&mut self, index: u32) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if let Some(socket) = &slot.socket {
+            if let Some(tls) = &mut slot.tls {
+                tls.close(socket);
+            }
             let _ = socket.shutdown(Shutdown::Write);
         }
         slot.flags.set(Flags::LINGERING);
@@ -171,6 +151,7 @@ impl Hub {
             // Another process, or whoever it was adopted from, may have it open, too.
             let _ = socket.shutdown(Shutdown::Both);
         }
+        slot.tls = None;
         slot.dial = None;
         slot.flags.clear(Flags::DIALING.or(Flags::DRAINED));
         slot.flags.set(Flags::ENDED);
@@ -190,12 +171,17 @@ impl Hub {
 impl Slot {
     fn is_written(&self) -> bool {
         self.connection.as_ref().is_none_or(|connection| connection.waiting() == 0)
+            && self.tls.as_ref().is_none_or(|tls| tls.is_flushed())
     }
 }
 
 /// Writes what waits from its first places.
-fn send_output(socket: &Socket, connection: &Connection) -> io::Result<usize> {
+fn send_output(socket: &Socket, tls: &mut Option<Boxed<Tls>>, connection: &Connection) -> io::Result<usize> {
     let mut parts = [IoSlice::new(&[]); PARTS];
     let count = parts.iter_mut().zip(connection.parts()).map(|(place, part)| *place = IoSlice::new(part)).count();
-    send(socket, parts.get(..count).unwrap_or_default())
+    let parts = parts.get(..count).unwrap_or_default();
+    match tls {
+        Some(tls) => tls.write(parts),
+        None => send(socket, parts),
+    }
 }

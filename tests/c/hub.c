@@ -128,6 +128,11 @@ static void null_is_refused(void) {
         wsframe_hub_connect(hub, NULL, 1, NULL, 0, NULL, &id),
         wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 1, NULL, &id),
         wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 0, NULL, NULL),
+        wsframe_hub_set_certificate(NULL, 80, "a", 1, "a", 1),
+        wsframe_hub_set_certificate(hub, 80, NULL, 1, "a", 1),
+        wsframe_hub_set_certificate(hub, 80, "a", 1, NULL, 1),
+        wsframe_hub_trust(NULL, "a", 1),
+        wsframe_hub_trust(hub, NULL, 1),
         wsframe_hub_pause(NULL, NOBODY, 1),
         wsframe_hub_terminate(NULL, NOBODY),
         wsframe_hub_address(NULL, NOBODY, &text),
@@ -177,7 +182,7 @@ static void what_cannot_be_right_is_refused(void) {
     uint32_t piece = WSFRAME_OPCODE_TEXT | WSFRAME_OPCODE_MORE;
     CHECK_EQ(wsframe_hub_send_many(hub, &id, piece, "a", &one, 1), WSFRAME_ERROR_ARGUMENT);
     uint64_t made = NOBODY;
-    CHECK_EQ(wsframe_hub_connect(hub, BYTES("wss://a/"), NULL, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_connect(hub, BYTES("http://a/"), NULL, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://\xFF/"), NULL, 0, NULL, &made), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), BYTES("\xFF"), NULL, &made), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_connect(hub, BYTES("ws://a/"), NULL, 0, &wrong, &made), WSFRAME_ERROR_ARGUMENT);

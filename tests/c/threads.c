@@ -301,6 +301,8 @@ static const char *serve(wsframe_hub *hub, int client, const struct work *work) 
     EXPECT(wsframe_hub_connect(hub, BYTES("ws://127.0.0.1:1/"), NULL, 0, NULL, &id) == 0);
     EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) == 1 && batch.events->kind == WSFRAME_EVENT_GONE);
     EXPECT(wsframe_hub_terminate(hub, id) == 0);
+    EXPECT(wsframe_hub_set_certificate(hub, 1, said, 2, said, 2) == WSFRAME_ERROR_ARGUMENT);
+    EXPECT(wsframe_hub_trust(hub, said, 2) == WSFRAME_ERROR_ARGUMENT);
     EXPECT(wsframe_hub_adopt(hub, client, WSFRAME_ROLE_CLIENT, 0, NULL, &id) == 0);
     EXPECT(wsframe_hub_stop(hub, 0) == 0);
     while (!(batch.flags & WSFRAME_BATCH_STOPPED))

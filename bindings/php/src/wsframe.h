@@ -455,6 +455,17 @@ ptrdiff_t wsframe_hub_connect(struct wsframe_hub *hub,
                               const struct wsframe_config *config,
                               uint64_t *id);
 
+ptrdiff_t wsframe_hub_set_certificate(struct wsframe_hub *hub,
+                                      uint16_t port,
+                                      const void *chain,
+                                      size_t chain_len,
+                                      const void *key,
+                                      size_t key_len);
+
+ptrdiff_t wsframe_hub_trust(struct wsframe_hub *hub,
+                            const void *certificates,
+                            size_t certificates_len);
+
 ptrdiff_t wsframe_hub_timer(struct wsframe_hub *hub, uint64_t number, uint32_t in_ms);
 
 ptrdiff_t wsframe_hub_watch(struct wsframe_hub *hub, int fd, uint32_t flags);

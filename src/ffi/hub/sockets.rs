@@ -95,10 +95,11 @@ pub unsafe extern "C" fn wsframe_hub_adopt(
     returned(unsafe { on_hub(hub, call) })
 }
 
-/// Makes a client's connection to a URL, "ws://example.com/chat?room=1" or "ws://127.0.0.1:8080/", and writes its id to *id. It does
+/// Makes a client's connection to a URL, "wss://example.com/chat?room=1" or "ws://127.0.0.1:8080/", and writes its id to *id. It does
 /// not wait: the connection has its events like all others. WSFRAME_EVENT_OPEN tells that the server has accepted,
 /// WSFRAME_EVENT_ERROR that it has not. WSFRAME_EVENT_GONE comes in any case in the end, with WSFRAME_ERROR_IO if nobody could be
-/// reached, of which wsframe_connection_error() says why.
+/// reached, of which wsframe_connection_error() says why, or WSFRAME_ERROR_HANDSHAKE if TLS did not come about: with wss:// the
+/// server has to show a certificate for the name in the URL, of somebody whom the system trusts.
 ///
 /// A name is looked up by threads of the hub's; its addresses are tried one after the other, each for its part of
 /// handshake_timeout_ms. If address_len is not 0 the connection goes to that address instead, "127.0.0.1:8080" or
@@ -108,8 +109,9 @@ pub unsafe extern "C" fn wsframe_hub_adopt(
 ///
 /// Returns 0.
 ///
-/// Errors: WSFRAME_ERROR_ARGUMENT if the URL or the address is none, the URL begins with wss://, the config is wrong, of which
-/// wsframe_why() says how, or a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_listen(); WSFRAME_ERROR_MEMORY.
+/// Errors: WSFRAME_ERROR_ARGUMENT if the URL or the address is none, the config is wrong, of which wsframe_why() says how, or a
+/// pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_listen(), and for wss:// if the library was built without TLS;
+/// WSFRAME_ERROR_MEMORY.
 ///
 /// # Safety
 ///
@@ -140,6 +142,63 @@ pub unsafe extern "C" fn wsframe_hub_connect(
         unsafe { out.write(id) };
         Ok(0)
     };
+    // SAFETY: the caller guarantees a live handle.
+    returned(unsafe { on_hub(hub, call) })
+}
+
+/// From now on TLS is spoken by those who listen at this port, with these certificates, the server's own first and then those that
+/// lead to somebody who is trusted, and the private key of the first, in PEM. A second call changes them for clients that are
+/// let in from then on: nobody is dropped. What it takes for TLS, some kilobytes for each connection, is allocated by a library
+/// that ends the process where memory ends.
+///
+/// A client that does not speak TLS is answered in plain HTTP that it should.
+///
+/// Returns 0.
+///
+/// Errors: WSFRAME_ERROR_ARGUMENT if the certificates or the key are none or do not belong together, nobody listens at the port, or
+/// a pointer is NULL; WSFRAME_ERROR_STATE if the library was built without TLS, and as wsframe_hub_connection().
+///
+/// # Safety
+///
+/// hub is a live handle, chain and key have their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_hub_set_certificate(
+    hub: *mut wsframe_hub,
+    port: u16,
+    chain: *const c_void,
+    chain_len: size_t,
+    key: *const c_void,
+    key_len: size_t,
+) -> ptrdiff_t {
+    let call = |hub: &mut Hub| {
+        // SAFETY: the caller guarantees chain_len readable bytes.
+        let chain = unsafe { bytes(chain, chain_len) }?;
+        // SAFETY: the caller guarantees key_len readable bytes.
+        let key = unsafe { bytes(key, key_len) }?;
+        hub.set_certificate(port, chain, key).map(|()| 0)
+    };
+    // SAFETY: the caller guarantees a live handle.
+    returned(unsafe { on_hub(hub, call) })
+}
+
+/// Trusts these certificates, in PEM, to say who a server is when wsframe_hub_connect() goes to wss://, beside those that the system
+/// trusts: for a server with a certificate of your own.
+///
+/// Returns 0.
+///
+/// Errors: WSFRAME_ERROR_ARGUMENT if there is none, or a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_set_certificate().
+///
+/// # Safety
+///
+/// hub is a live handle, certificates has its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsframe_hub_trust(
+    hub: *mut wsframe_hub,
+    certificates: *const c_void,
+    certificates_len: size_t,
+) -> ptrdiff_t {
+    // SAFETY: the caller guarantees certificates_len readable bytes.
+    let call = |hub: &mut Hub| hub.trust(unsafe { bytes(certificates, certificates_len) }?).map(|()| 0);
     // SAFETY: the caller guarantees a live handle.
     returned(unsafe { on_hub(hub, call) })
 }
