@@ -85,6 +85,7 @@ test-examples: tools build ## Run the example servers and clients among each oth
 
 .PHONY: soak
 soak: tools build ## Let clients of all kinds come and go at the example servers for SECONDS (60) each, and compare memory.
+	SOAK_SECONDS=$(SECONDS) cargo test --locked --test hub_soak -- --nocapture
 	SOAK_SECONDS=$(SECONDS) $(VENV)/bin/pytest -q -s tests/examples/test_soak.py
 
 .PHONY: test-browser

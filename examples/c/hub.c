@@ -3,7 +3,8 @@
  *
  *     cc hub.c -lwsframe -o hub && ./hub [port]
  *
- * Port 0, the default, lets the system choose. The address is printed. SIGTERM closes the connections and ends.
+ * Port 0, the default, lets the system choose. The address is printed. SIGTERM closes the connections, ends, and prints what
+ * there was to do.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -53,6 +54,11 @@ int main(int argc, char **argv) {
         }
         if (is_stopping && wsframe_hub_stop(hub, GRACE_MS) == 0) is_stopping = 0;
     }
+    wsframe_stats stats;
+    wsframe_hub_stats(hub, &stats);
+    printf("%llu clients, %llu messages received, %llu sent, %llu dropped\n", (unsigned long long)stats.accepted,
+           (unsigned long long)stats.messages_received, (unsigned long long)stats.messages_sent,
+           (unsigned long long)stats.dropped);
     wsframe_hub_free(hub);
     return 0;
 }
