@@ -13,7 +13,7 @@
 
 #include "check.h"
 
-enum { THREADS = 8, ROUNDS = 10000, ROUNDS_WITH_CONNECTIONS = 200, ROUNDS_WITH_HUB = 20, SENT_BY_EACH = 1000, LEN = 1000, HEADER_LEN = 8 };
+enum { THREADS = 8, ROUNDS = 10000, ROUNDS_WITH_CONNECTIONS = 200, ROUNDS_WITH_HUB = 20, WAKES_OF_EACH = 2000, SENT_BY_EACH = 1000, LEN = 1000, HEADER_LEN = 8 };
 
 /* What one thread works with. Each has something else: if they shared state they would see each other's answers. */
 struct work {
@@ -329,6 +329,63 @@ static const char *use_hub(const struct work *work) {
     return failed;
 }
 
+/* What other threads leave for the one that polls. */
+struct mailbox {
+    wsframe_hub *hub;
+    pthread_mutex_t mutex;
+    int letters;
+};
+
+/* All that another thread may do with a hub is to wake it, also while it is polled, and to ask for its numbers. */
+static void *leave_letters(void *argument) {
+    struct mailbox *mailbox = argument;
+    const char *failed = "";
+    for (int i = 0; i < WAKES_OF_EACH; i++) {
+        wsframe_stats stats;
+        pthread_mutex_lock(&mailbox->mutex);
+        mailbox->letters++;
+        pthread_mutex_unlock(&mailbox->mutex);
+        if (wsframe_hub_wake(mailbox->hub) != 0) failed = "wake";
+        if (wsframe_hub_send(mailbox->hub, 1, WSFRAME_OPCODE_TEXT, "a", 1) != WSFRAME_ERROR_STATE) failed = "send";
+        ptrdiff_t asked = wsframe_hub_stats(mailbox->hub, &stats);
+        if (asked != 0 && asked != WSFRAME_ERROR_STATE) failed = "stats";
+    }
+    return (void *)failed;
+}
+
+/* However the wakes fall together, none is lost: a poll that waits returns when a letter is left. */
+static void no_wake_is_lost(void) {
+    about("wake");
+    struct mailbox mailbox = {NULL, PTHREAD_MUTEX_INITIALIZER, 0};
+    pthread_t threads[THREADS];
+    wsframe_batch batch;
+    CHECK_EQ(wsframe_hub_new(NULL, &mailbox.hub), 0);
+    CHECK_EQ(wsframe_hub_poll(mailbox.hub, 0, &batch), 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, leave_letters, &mailbox), 0);
+    alarm(300); /* as long as nothing here takes, under whatever it runs */
+    for (int letters = 0, polled = 0; letters < THREADS * WAKES_OF_EACH;) {
+        /* While another thread asks for the numbers, no other call is let in. */
+        do
+            polled = (int)wsframe_hub_poll(mailbox.hub, WSFRAME_NEVER, &batch);
+        while (polled == WSFRAME_ERROR_STATE);
+        CHECK_EQ(polled, 0);
+        pthread_mutex_lock(&mailbox.mutex);
+        letters += mailbox.letters;
+        mailbox.letters = 0;
+        pthread_mutex_unlock(&mailbox.mutex);
+    }
+    alarm(0);
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        CHECK_EQ(pthread_join(threads[i], &failed), 0);
+        about("wake: %s", (const char *)failed);
+        CHECK(*(const char *)failed == '\0');
+    }
+    CHECK_EQ(pthread_mutex_destroy(&mailbox.mutex), 0);
+    wsframe_hub_free(mailbox.hub);
+}
+
 static void *run(void *work) {
     const char *failed = "";
     for (int round = 0; round < ROUNDS && *failed == '\0'; round++)
@@ -479,5 +536,6 @@ int main(void) {
     wsframe_message_free(prepared);
     connections_go_from_thread_to_thread();
     one_connection_from_several_threads();
+    no_wake_is_lost();
     return passed();
 }
