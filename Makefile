@@ -88,6 +88,11 @@ soak: tools build ## Let clients of all kinds come and go at the example servers
 	SOAK_SECONDS=$(SECONDS) cargo test --locked --test hub_soak -- --nocapture
 	SOAK_SECONDS=$(SECONDS) $(VENV)/bin/pytest -q -s tests/examples/test_soak.py
 
+.PHONY: test-network
+test-network: tools build ## Run a hub over a cable that loses, delays and is cut. Needs root, for network namespaces; not in `make test`.
+	@[ "$$(id -u)" = 0 ] || { echo 'Network namespaces need root: sudo make test-network.' >&2; exit 1; }
+	$(VENV)/bin/pytest -q tests/network
+
 .PHONY: test-browser
 test-browser: tools build ## Run the page in Chromium on the PHP and the Python server.
 	SERVER_CMD="php examples/php/server.php" node --test tests/browser/browser.test.mjs
