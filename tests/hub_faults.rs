@@ -183,6 +183,40 @@ fn a_peer_that_closes_one_side_is_answered_and_ended() {
     assert_eq!(log.ends.len(), 6, "of the requests that were not complete nobody was told");
 }
 
+/// It may take its time, as long as it takes something; who takes nothing has two seconds.
+#[test]
+fn a_peer_that_closes_one_side_may_read_slowly() {
+    let settings = Settings { high_water_len: 128 << 20, ..Settings::default() };
+    let server = Server::start(with(settings), |hub, event, data| {
+        // Much more than there is room for on the way.
+        let times = if data == b"much" { 40 } else { 1 };
+        (0..times).for_each(|_| echo(hub, event, if times == 1 { data } else { &MUCH }));
+    });
+    beside(server, |server| {
+        let [mut slow, deaf] = [server.open(), server.open()].map(|mut client| {
+            socket2::SockRef::from(&client.socket).set_recv_buffer_size(64 << 10).unwrap();
+            client.send(0x82, b"much");
+            client.socket.shutdown(Shutdown::Write).unwrap();
+            client
+        });
+        let begun = Instant::now();
+        for i in 0..40 {
+            sleep(Duration::from_millis(if i < 30 { 100 } else { 0 }));
+            assert!(slow.frame() == (0x82, MUCH.to_vec()), "{i} after {:?}", begun.elapsed());
+        }
+        slow.assert_end();
+        assert!(begun.elapsed() > Duration::from_secs(3));
+        // It is ended meanwhile, and what was on its way is cut off.
+        let mut deaf = deaf;
+        let mut rest = Vec::new();
+        let _ = deaf.socket.read_to_end(&mut rest);
+        assert!(rest.len() < 40 * MUCH.len());
+    });
+}
+
+/// A message of which many are more than what is on the way between two sockets.
+static MUCH: [u8; 1 << 20] = [7; 1 << 20];
+
 /// While it waits for the application's answer, too.
 #[test]
 fn a_peer_that_asks_and_closes_one_side_is_ended() {

@@ -47,7 +47,12 @@ impl Hub {
                 }
             }
         }
+        let is_read = sent > 0 && slot.flags.has(Flags::ENDING);
         self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(sent);
+        if is_read {
+            // Who takes the last answers slowly still does take them.
+            self.set_exactly(index, LINGER_MS);
+        }
     }
 
     /// Ends a connection's turn: forgets its events, writes what waits, and sees what the time asks for.
