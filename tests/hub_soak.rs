@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "numbers chosen by the test")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers chosen by the test")]
 
 mod common;
 #[path = "common/random.rs"]
@@ -14,9 +15,9 @@ mod random;
 mod serving;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -39,7 +40,6 @@ const GROWTH: u64 = 1 << 20;
 struct Server {
     process: Child,
     address: SocketAddr,
-    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Server {
@@ -55,12 +55,13 @@ impl Server {
             // From pages on, not from a heap with holes in it: so what is resident is what is held.
             .env("MALLOC_MMAP_THRESHOLD_", "4096")
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let url = lines.next().unwrap().unwrap();
-        let address = url.trim_start_matches("ws://").trim_end_matches('/').parse().unwrap();
-        Self { process, address, lines }
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let address = url.trim().trim_start_matches("ws://").trim_end_matches('/').parse().unwrap();
+        Self { process, address }
     }
 
     /// How many bytes of memory it has.
@@ -73,9 +74,10 @@ impl Server {
     /// How many clients it has let in, and messages received, sent and dropped.
     fn stop(mut self) -> [u64; 4] {
         run(Command::new("kill").arg(self.process.id().to_string()));
-        let line = self.lines.next().unwrap().unwrap();
-        assert!(self.process.wait().unwrap().success());
-        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let mut said = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(self.process.wait().unwrap().success(), "{said}");
+        let numbers: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         numbers.try_into().unwrap()
     }
 }
@@ -165,11 +167,11 @@ impl Visitor {
     fn flood(&mut self) {
         let mut client = self.open();
         let count = 500 + self.random.below(1500);
-        let frames: Vec<u8> = (0..count).flat_map(|i| masked(0x82, &(i as u32).to_be_bytes())).collect();
+        let frames: Vec<u8> = (0..count).flat_map(|i| masked(0x82, &i.to_be_bytes())).collect();
         client.socket.write_all(&frames).unwrap();
         self.count.sent += count as u64;
         for i in 0..count {
-            self.hear(&mut client, 0x82, &(i as u32).to_be_bytes());
+            self.hear(&mut client, 0x82, &i.to_be_bytes());
         }
         self.close(&mut client);
     }

@@ -56,9 +56,9 @@ int main(int argc, char **argv) {
     }
     wsframe_stats stats;
     wsframe_hub_stats(hub, &stats);
-    printf("%llu clients, %llu messages received, %llu sent, %llu dropped\n", (unsigned long long)stats.accepted,
-           (unsigned long long)stats.messages_received, (unsigned long long)stats.messages_sent,
-           (unsigned long long)stats.dropped);
+    fprintf(stderr, "%llu clients, %llu messages received, %llu sent, %llu dropped\n",
+            (unsigned long long)stats.accepted, (unsigned long long)stats.messages_received,
+            (unsigned long long)stats.messages_sent, (unsigned long long)stats.dropped);
     wsframe_hub_free(hub);
     return 0;
 }
