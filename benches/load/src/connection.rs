@@ -44,9 +44,19 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(number: u16, stream: TcpStream) -> Self {
-        let (sent, echoes, unsent) = Default::default();
-        Self { number, stream, next_message: number, sent, echoes, unsent }
+    pub fn new(number: u16, stream: TcpStream, messages: &Messages) -> Self {
+        let (sent, unsent) = Default::default();
+        Self { number, stream, next_message: number, sent, echoes: Echoes::of(messages), unsent }
+    }
+
+    /// Which message is sent next.
+    pub fn next_message(&self) -> u16 {
+        self.next_message
+    }
+
+    /// Waits for a message that another connection has sent, as for the echo of one of its own.
+    pub fn expect(&mut self, sent: Sent) {
+        self.sent.push_back(sent);
     }
 
     /// How many echoes are to come.
@@ -83,8 +93,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads once, and sends as many messages as echoes have come.
-    pub fn take_turn(&mut self, common: &mut Common) -> Result<(), String> {
+    /// Reads once, and sends as many messages as echoes have come, or nothing new. Returns how many have come.
+    pub fn take_turn(&mut self, common: &mut Common) -> Result<u16, String> {
         let len = match self.stream.read(&mut common.read) {
             Ok(0) => return Err("the server hangs up".into()),
             Ok(len) => len,
@@ -98,16 +108,20 @@ impl Connection {
             count += 1;
         };
         self.echoes.take(&common.read[..len], common.messages, &mut self.sent, echoed)?;
-        self.send(if common.goes_on { count } else { 0 }, now, common)
+        self.send(if common.goes_on { count } else { 0 }, now, common)?;
+        Ok(count)
     }
 
-    /// The closing handshake: the server answers and hangs up.
+    /// Begins the closing handshake.
+    pub fn begin_close(&mut self) -> Result<(), String> {
+        let done = self.stream.set_nonblocking(false).and_then(|()| self.stream.write_all(&CLOSE));
+        done.map_err(|error| format!("connection {}: cannot close: {error}", self.number))
+    }
+
+    /// Ends it: the server answers and hangs up.
     pub fn close(mut self) -> Result<(), String> {
         let mut answer = Vec::new();
-        let done = self.stream.set_nonblocking(false);
-        let done =
-            done.and_then(|()| self.stream.write_all(&CLOSE)).and_then(|()| self.stream.read_to_end(&mut answer));
-        match done {
+        match self.stream.read_to_end(&mut answer) {
             Err(error) => Err(format!("connection {}: no end after a close frame: {error}", self.number)),
             Ok(_) if answer.first() == Some(&CLOSE_BEGIN) => Ok(()),
             Ok(_) => Err(format!("connection {}: a close frame is answered by {answer:02x?}", self.number)),

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::messages::Messages;
+use crate::deflate::Inflater;
+use crate::messages::{Messages, RSV1};
 
 /// A message whose echo has not come.
 pub struct Sent {
@@ -21,9 +22,17 @@ pub struct Echoes {
     /// So much of the message has come; it is begun even if that is nothing.
     at: usize,
     is_begun: bool,
+    /// If the server may compress; and whether it has compressed this message.
+    inflater: Option<Inflater>,
+    is_compressed: bool,
 }
 
 impl Echoes {
+    /// The server may compress those of messages that are compressed.
+    pub fn of(messages: &Messages) -> Self {
+        Self { inflater: messages.are_compressed().then(Inflater::new), ..Self::default() }
+    }
+
     /// Takes the messages off `sent` whose echoes end in this read.
     pub fn take(
         &mut self,
@@ -40,7 +49,7 @@ impl Echoes {
             let wanted = messages.payload(sent.front().ok_or("an echo of nothing")?.number);
             let (part, rest) = read.split_at(left.min(read.len()));
             read = rest;
-            self.compare(part, wanted)?;
+            self.take_part(part, wanted)?;
             if part.len() < left {
                 self.left = Some(left - part.len());
                 return Ok(());
@@ -49,6 +58,7 @@ impl Echoes {
             self.header_len = 0;
             let is_final = self.header[0] & 0x80 != 0;
             if is_final {
+                self.take_end(wanted)?;
                 if self.at < wanted.len() {
                     return Err(format!("an echo of {} bytes instead of {}", self.at, wanted.len()));
                 }
@@ -81,7 +91,11 @@ impl Echoes {
     fn begin_frame(&mut self, opcode: u8) -> Result<usize, String> {
         let wanted = if self.is_begun { 0 } else { opcode };
         let [first, second, ..] = self.header;
-        if first & 0x7f != wanted || second & 0x80 != 0 {
+        if !self.is_begun {
+            self.is_compressed = first & RSV1 != 0 && self.inflater.is_some();
+        }
+        let mark = if self.is_compressed && !self.is_begun { RSV1 } else { 0 };
+        if first & 0x7f != wanted | mark || second & 0x80 != 0 {
             return Err(format!("a frame that begins with {first:#04x} {second:#04x}, which is not an echo's"));
         }
         self.is_begun = true;
@@ -93,28 +107,45 @@ impl Echoes {
         usize::try_from(len).map_err(|error| error.to_string())
     }
 
-    fn compare(&mut self, part: &[u8], wanted: &[u8]) -> Result<(), String> {
-        let here = &wanted[self.at..];
-        if !here.starts_with(part) {
-            let same = part.iter().zip(here).take_while(|(byte, wanted)| byte == wanted).count();
-            let wrong = self.at + same;
-            return Err(format!("an echo that is wrong at byte {wrong} of {}", wanted.len()));
+    fn take_part(&mut self, part: &[u8], wanted: &[u8]) -> Result<(), String> {
+        let at = &mut self.at;
+        match &mut self.inflater {
+            Some(inflater) if self.is_compressed => inflater.inflate(part, |inflated| compare(inflated, wanted, at)),
+            _ => compare(part, wanted, at),
         }
-        self.at += part.len();
-        Ok(())
     }
+
+    fn take_end(&mut self, wanted: &[u8]) -> Result<(), String> {
+        let at = &mut self.at;
+        match &mut self.inflater {
+            Some(inflater) if self.is_compressed => inflater.end(|inflated| compare(inflated, wanted, at)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Compares a part with what is wanted from `at` on, and goes on behind it.
+fn compare(part: &[u8], wanted: &[u8], at: &mut usize) -> Result<(), String> {
+    let here = &wanted[*at..];
+    if !here.starts_with(part) {
+        let same = part.iter().zip(here).take_while(|(byte, wanted)| byte == wanted).count();
+        return Err(format!("an echo that is wrong at byte {} of {}", *at + same, wanted.len()));
+    }
+    *at += part.len();
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deflate;
     use crate::messages::Content;
 
     /// What is left of messages 0 and 1 when the server sends this, in reads of every size.
     fn left(bytes: &[u8], messages: &Messages) -> Result<usize, String> {
         let results = (1..=bytes.len()).map(|size| {
             let mut sent = (0..2).map(|number| Sent { number, at: Instant::now() }).collect();
-            let mut echoes = Echoes::default();
+            let mut echoes = Echoes::of(messages);
             bytes.chunks(size).try_for_each(|read| echoes.take(read, messages, &mut sent, drop))?;
             Ok(sent.len())
         });
@@ -130,7 +161,7 @@ mod tests {
     #[test]
     fn echoes_come_in_any_frames() {
         for size in [5, 125, 126, 300] {
-            let messages = Messages::new(Content::Mixed, size);
+            let messages = Messages::new(Content::Mixed, size, None);
             let [first, second] = [0, 1].map(|number| messages.payload(number));
             let pieces = [frame(0x01, b""), frame(0x00, &second[..3]), frame(0x80, &second[3..])].concat();
             assert_eq!(left(&frame(0x81, first), &messages), Ok(1));
@@ -139,8 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn echoes_may_be_compressed_if_that_was_agreed_on() {
+        let messages = Messages::new(Content::Compressed, 300, Some(15));
+        let [first, second] = [0, 1].map(|number| messages.payload(number));
+        let compressed = deflate::compressed(first, 15);
+        let pieces = [frame(0x41, &compressed[..10]), frame(0x80, &compressed[10..])].concat();
+        for first in [frame(0xc1, &compressed), pieces, frame(0x81, first)] {
+            assert_eq!(left(&[first, frame(0x81, second)].concat(), &messages), Ok(0));
+        }
+        let plain = Messages::new(Content::Compressed, 300, None);
+        for (wrong, messages) in [
+            (frame(0xc1, &compressed), &plain),
+            (frame(0xc1, &deflate::compressed(second, 15)), &messages),
+            (frame(0xc1, &deflate::compressed(&first[1..], 15)), &messages),
+            ([frame(0x41, &compressed[..10]), frame(0xc0, &compressed[10..])].concat(), &messages),
+        ] {
+            left(&wrong, messages).unwrap_err();
+        }
+    }
+
+    #[test]
     fn anything_else_is_wrong() {
-        let messages = Messages::new(Content::Binary, 20);
+        let messages = Messages::new(Content::Binary, 20, None);
         let [first, second] = [0, 1].map(|number| messages.payload(number));
         let mut changed = first.to_vec();
         changed[19] ^= 1;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
+use crate::deflate::OFFER;
+use crate::messages::Content;
 use crate::options::Options;
 
 /// The key of RFC 6455 section 1.3, and what answers it.
@@ -18,22 +20,62 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// There are not enough ports of one source address for many connections, again and again.
 const CONNECTIONS_PER_ADDRESS: u16 = 1000;
 
-/// Opens the connection of this number.
-pub fn open(options: &Options, number: u16) -> Result<TcpStream, String> {
+/// So many connections are opened at a time. They have to find room in the queue from which a server accepts them.
+pub const BURST: u16 = 100;
+
+/// The streams of all connections, and the answer to the offer of compression, if there was one.
+pub struct Opened {
+    pub streams: Vec<TcpStream>,
+    pub extensions: Option<String>,
+}
+
+pub fn open(options: &Options) -> Result<Opened, String> {
+    let mut opened = Opened { streams: Vec::new(), extensions: None };
+    for first in (0..options.connections).step_by(BURST.into()) {
+        let numbers = first..options.connections.min(first + BURST);
+        let asked = numbers.clone().map(|number| ask(options, number)).collect::<Result<Vec<_>, String>>()?;
+        for (number, mut stream) in numbers.zip(asked) {
+            let extensions = accepted(&mut stream).map_err(|why| format!("connection {number}: {why}"))?;
+            if number > 0 && extensions != opened.extensions {
+                return Err(format!("connection {number}: the server agrees on {extensions:?} all of a sudden"));
+            }
+            opened.extensions = extensions;
+            opened.streams.push(stream);
+        }
+    }
+    Ok(opened)
+}
+
+/// Connects, and sends the request.
+fn ask(options: &Options, number: u16) -> Result<TcpStream, String> {
     let mut stream = connected(options.port, number / CONNECTIONS_PER_ADDRESS)
         .map_err(|error| format!("connection {number}: cannot connect: {error}"))?;
-    let answer = exchange(&mut stream, options)
-        .map_err(|error| format!("connection {number}: no answer to the opening handshake: {error}"))?;
-    let mut lines = answer.split("\r\n");
-    let is_accepted = lines.next().is_some_and(|status| status.starts_with("HTTP/1.1 101"))
-        && lines.filter_map(|line| line.split_once(':')).any(|(name, value)| {
-            name.eq_ignore_ascii_case("Sec-WebSocket-Accept") && value.trim_matches([' ', '\t']) == ACCEPT
-        });
-    if !is_accepted {
-        return Err(format!("connection {number}: the server does not accept it, but says {answer:?}"));
+    let offer = match options.content {
+        Content::Compressed => format!("Sec-WebSocket-Extensions: {OFFER}\r\n"),
+        _ => String::new(),
+    };
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n",
+        options.path, options.port,
+    );
+    stream.write_all(request.as_bytes()).map_err(|error| format!("connection {number}: cannot ask: {error}"))?;
+    Ok(stream)
+}
+
+/// Waits for the answer. Returns which extensions are agreed on.
+fn accepted(stream: &mut TcpStream) -> Result<Option<String>, String> {
+    let answer = head(stream).map_err(|error| format!("no answer to the opening handshake: {error}"))?;
+    let field = |wanted: &str| {
+        let fields = answer.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+        let mut values = fields.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        values.next().map(|(_, value)| value.trim_matches([' ', '\t']))
+    };
+    if !answer.starts_with("HTTP/1.1 101") || field("Sec-WebSocket-Accept") != Some(ACCEPT) {
+        return Err(format!("the server does not accept it, but says {answer:?}"));
     }
     stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-    Ok(stream)
+    Ok(field("Sec-WebSocket-Extensions").map(String::from))
 }
 
 fn connected(port: u16, address: u16) -> std::io::Result<TcpStream> {
@@ -47,14 +89,8 @@ fn connected(port: u16, address: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends the request, and reads up to the end of the answer. The server has nothing to say behind it.
-fn exchange(stream: &mut TcpStream, options: &Options) -> std::io::Result<String> {
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        options.path, options.port,
-    );
-    stream.write_all(request.as_bytes())?;
+/// Reads up to the end of the answer. The server has nothing to say behind it.
+fn head(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut answer = Vec::new();
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
         let mut chunk = [0; 4096];

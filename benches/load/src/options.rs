@@ -8,22 +8,46 @@ use crate::messages::Content;
 pub const HELP: &str = "\
 usage: wsframe-load PORT [option value]...
 
-Loads the WebSocket echo server at 127.0.0.1:PORT, and fails if it sends anything but the echoes.
+Loads the WebSocket server at 127.0.0.1:PORT, and fails if it sends anything but what it is to send: with the mode echo
+each message back, with the mode publish those of one connection to all.
 
+  --mode MODE         echo or publish (echo)
   --path PATH         what is asked for in the opening handshake (/)
   --connections N     1 to 10000 (50); each thousand has a source address of its own
-  --in-flight N       messages on each connection that wait for their echoes (1)
+  --in-flight N       messages on each connection that wait for their echoes, or that are published but not to all (1)
   --size BYTES        of a message (20)
-  --content WHAT      ascii, mixed (text with characters of one to four bytes) or binary (ascii)
+  --content WHAT      ascii, mixed (text with characters of one to four bytes), binary, or compressed: words, with
+                      permessage-deflate if the server agrees; each message is compressed on its own (ascii)
   --seconds S         how long is measured (2)
   --warm-up S         how long the same is done before (0.3)
-  --pid PID           the server, whose CPU time is measured
+  --pid PID           the server, whose CPU time and memory are measured
 
-Prints a line of JSON: the messages and the seconds that were measured, messages in a second; from the sending of a
-message to its echo, in microseconds, the median and two percentiles; the CPU time of the server for each message; and
-the share of the time in which this program was busy, which has to stay well below 1.";
+Prints a line of JSON: the messages that came and the seconds that were measured, messages in a second; from the sending
+of a message to its echo, in microseconds, the median and two percentiles, and when messages are published the same up to
+the last one who gets it; the CPU time of the server and of this program for each message that came, in microseconds; the
+server's memory in bytes without connections, with all of them before and after the messages; and whether deflate was
+agreed on. The CPU time of this program has to stay below that of the server, for else it is the one that is measured.";
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mode {
+    Echo,
+    Publish,
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "echo" => Ok(Self::Echo),
+            "publish" => Ok(Self::Publish),
+            _ => Err(format!("--mode is echo or publish, not {name}")),
+        }
+    }
+}
 
 pub struct Options {
+    pub mode: Mode,
     pub port: u16,
     pub path: String,
     pub connections: u16,
@@ -42,6 +66,7 @@ pub fn from(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, S
         return Ok(None);
     }
     let mut options = Options {
+        mode: Mode::Echo,
         port: number("PORT", &first, 1, u16::MAX)?,
         path: "/".into(),
         connections: 50,
@@ -55,6 +80,7 @@ pub fn from(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, S
     while let Some(name) = args.next() {
         let value = args.next().ok_or(format!("{name} needs a value"))?;
         match name.as_str() {
+            "--mode" => options.mode = value.parse()?,
             "--path" => options.path = value,
             "--connections" => options.connections = number(&name, &value, 1, 10_000)?,
             "--in-flight" => options.in_flight = number(&name, &value, 1, 10_000)?,
@@ -72,4 +98,32 @@ pub fn from(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, S
 fn number<N: FromStr + PartialOrd + std::fmt::Display>(name: &str, value: &str, min: N, max: N) -> Result<N, String> {
     let number = value.parse().ok().filter(|number| (&min..=&max).contains(&number));
     number.ok_or(format!("{name} is a number from {min} to {max}, not {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> Result<Option<Options>, String> {
+        from(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn what_is_told_replaces_the_usual() {
+        let options =
+            told("80 --mode publish --connections 10000 --content compressed --seconds 0.5").unwrap().unwrap();
+        assert!(options.mode == Mode::Publish && matches!(options.content, Content::Compressed));
+        assert_eq!((options.port, options.connections, options.in_flight, options.size), (80, 10_000, 1, 20));
+        assert_eq!(options.measured, Duration::from_millis(500));
+        assert!(told("--help").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for wrong in
+            ["", "0", "80 --mode", "80 --mode shout", "80 --connections 10001", "80 --content 7", "80 --loud 1"]
+        {
+            assert!(told(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -9,44 +9,53 @@ use rustix::event::{Timespec, epoll};
 
 use crate::connection::{Common, Connection};
 use crate::cpu;
+use crate::echoes::Sent;
 use crate::latencies::Latencies;
+use crate::memory;
 use crate::messages::Messages;
 use crate::opening::PATIENCE;
-use crate::options::Options;
+use crate::options::{Mode, Options};
+use crate::publications::Publications;
 
 pub struct Outcome {
     pub latencies: Latencies,
+    /// Up to the last one who got a message that was published.
+    pub last: Option<Latencies>,
     pub took: Duration,
     pub server_cpu: Option<Duration>,
     /// This program's own, without the waiting.
     pub own_cpu: Duration,
+    /// Of the server, before and after the messages.
+    pub memory: [Option<u64>; 2],
 }
 
 pub fn run(options: &Options, messages: &Messages, connections: &mut [Connection]) -> Result<Outcome, String> {
+    let memory = || options.server.map(memory::of).transpose();
+    let server_cpu = || options.server.map(cpu::time_of).transpose();
+    let memory_before = memory()?;
     let mut load = Load::new(messages, connections)?;
-    for number in 0..load.connections.len() {
-        load.let_act(number, |connection, common| connection.send(options.in_flight, Instant::now(), common))?;
+    match options.mode {
+        Mode::Echo => load.begin_echoes(options.in_flight)?,
+        Mode::Publish => load.begin_publishing(options.in_flight)?,
     }
     load.go_on_for(options.warm_up)?;
 
-    load.common.latencies = Latencies::new();
-    let server_cpu = || options.server.map(cpu::time_of).transpose();
+    load.forget_latencies();
     let (server_before, own_before, start) = (server_cpu()?, load.own_cpu(), Instant::now());
     load.go_on_for(options.measured)?;
     let (took, own_cpu) = (start.elapsed(), load.own_cpu() - own_before);
     let server_cpu = server_cpu()?.zip(server_before).map(|(after, before)| after - before);
-    let latencies = mem::replace(&mut load.common.latencies, Latencies::new());
+    let (latencies, last) = load.forget_latencies();
 
-    load.common.goes_on = false;
-    while load.missing() > 0 {
-        load.turn()?;
-    }
-    Ok(Outcome { latencies, took, server_cpu, own_cpu })
+    load.come_to_rest()?;
+    Ok(Outcome { latencies, last, took, server_cpu, own_cpu, memory: [memory_before, memory()?] })
 }
 
 struct Load<'a> {
     connections: &'a mut [Connection],
     common: Common<'a>,
+    /// If what one connection sends is published.
+    publications: Option<Publications>,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     now: Instant,
@@ -66,7 +75,51 @@ impl<'a> Load<'a> {
             epoll::add(&epoll, &connection.stream, data, epoll::EventFlags::IN).map_err(complain)?;
         }
         let (common, events, now) = (Common::new(messages), Vec::with_capacity(1024), Instant::now());
-        Ok(Self { connections, common, epoll, events, now, last_work: now, busy_since: None, busy: Duration::ZERO })
+        let (publications, last_work, busy_since, busy) = (None, now, None, Duration::ZERO);
+        Ok(Self { connections, common, publications, epoll, events, now, last_work, busy_since, busy })
+    }
+
+    fn begin_echoes(&mut self, in_flight: u16) -> Result<(), String> {
+        for number in 0..self.connections.len() {
+            self.let_act(number, |connection, common| connection.send(in_flight, Instant::now(), common))?;
+        }
+        Ok(())
+    }
+
+    fn begin_publishing(&mut self, in_flight: u16) -> Result<(), String> {
+        self.publications = Some(Publications::new(self.connections.len()));
+        self.now = Instant::now();
+        self.publish(in_flight.into())
+    }
+
+    /// Lets the first connection send messages, which all are to get.
+    fn publish(&mut self, count: usize) -> Result<(), String> {
+        for _ in 0..count {
+            let number = self.connections[0].next_message();
+            for connection in &mut self.connections[1..] {
+                connection.expect(Sent { number, at: self.now });
+            }
+            self.publications.iter_mut().for_each(|publications| publications.begin(self.now));
+            let now = self.now;
+            self.let_act(0, |connection, common| connection.send(1, now, common))?;
+        }
+        Ok(())
+    }
+
+    /// Returns how long messages took since the last call, and until the last one had them if they are published.
+    fn forget_latencies(&mut self) -> (Latencies, Option<Latencies>) {
+        let last = self.publications.as_mut().map(|publications| &mut publications.latencies);
+        let forget = |latencies: &mut Latencies| mem::replace(latencies, Latencies::new());
+        (forget(&mut self.common.latencies), last.map(forget))
+    }
+
+    /// Sends nothing new, and waits for all that is missing.
+    fn come_to_rest(&mut self) -> Result<(), String> {
+        self.common.goes_on = false;
+        while self.missing() > 0 {
+            self.turn()?;
+        }
+        Ok(())
     }
 
     fn go_on_for(&mut self, time: Duration) -> Result<(), String> {
@@ -93,27 +146,40 @@ impl<'a> Load<'a> {
         self.busy_since.get_or_insert_with(cpu::own_time);
         let mut events = mem::take(&mut self.events);
         for event in events.drain(..) {
-            self.let_act(event.data.u64() as usize, Connection::take_turn)?;
+            self.read(event.data.u64() as usize)?;
         }
         self.events = events;
         Ok(())
     }
 
+    /// Lets a connection read, and answer or publish.
+    fn read(&mut self, number: usize) -> Result<(), String> {
+        let count = self.let_act(number, Connection::take_turn)?;
+        let waits_for = self.connections[number].waits_for();
+        let now = self.now;
+        let done = self.publications.as_mut().map(|publications| publications.received(count.into(), waits_for, now));
+        match done {
+            Some(done) if self.common.goes_on => self.publish(done),
+            _ => Ok(()),
+        }
+    }
+
     /// Lets a connection do something, and sees to it that epoll reports what it waits for.
-    fn let_act(
+    fn let_act<R>(
         &mut self,
         number: usize,
-        act: impl FnOnce(&mut Connection, &mut Common<'a>) -> Result<(), String>,
-    ) -> Result<(), String> {
+        act: impl FnOnce(&mut Connection, &mut Common<'a>) -> Result<R, String>,
+    ) -> Result<R, String> {
         let connection = &mut self.connections[number];
         let was_blocked = connection.is_blocked();
-        act(connection, &mut self.common).map_err(|why| format!("connection {number}: {why}"))?;
+        let done = act(connection, &mut self.common).map_err(|why| format!("connection {number}: {why}"))?;
         if connection.is_blocked() == was_blocked {
-            return Ok(());
+            return Ok(done);
         }
         let writable = if was_blocked { epoll::EventFlags::empty() } else { epoll::EventFlags::OUT };
         let data = epoll::EventData::new_u64(number as u64);
-        epoll::modify(&self.epoll, &connection.stream, data, epoll::EventFlags::IN | writable).map_err(complain)
+        epoll::modify(&self.epoll, &connection.stream, data, epoll::EventFlags::IN | writable).map_err(complain)?;
+        Ok(done)
     }
 
     fn own_cpu(&self) -> Duration {
