@@ -97,11 +97,13 @@ mod tests {
             let payload: Vec<u8> = (0..len).map(|number: u32| (number.wrapping_mul(number) >> 8) as u8).collect();
             let compressed = compressed(&payload, 9);
             for size in [1, 7, 1 << 20] {
-                let mut inflated: Vec<u8> = Vec::new();
-                for part in compressed.chunks(size) {
-                    inflater.inflate(part, |bytes| Ok(inflated.extend(bytes))).unwrap();
-                }
-                inflater.end(|bytes| Ok(inflated.extend(bytes))).unwrap();
+                let mut inflated = Vec::new();
+                let mut take = |bytes: &[u8]| {
+                    inflated.extend_from_slice(bytes);
+                    Ok(())
+                };
+                compressed.chunks(size).try_for_each(|part| inflater.inflate(part, &mut take)).unwrap();
+                inflater.end(&mut take).unwrap();
                 assert_eq!(inflated, payload);
             }
         }

@@ -1,4 +1,4 @@
-//! An echo server: fastwebsockets as in its own example, on one thread of tokio, for `benches/turn.py`.
+//! An echo server: fastwebsockets as in its own example, on one thread of tokio, for `benches/servers.py`.
 
 use std::error::Error;
 

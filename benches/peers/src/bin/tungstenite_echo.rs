@@ -1,4 +1,4 @@
-//! An echo server: tungstenite in a loop of mio, for `benches/turn.py`.
+//! An echo server: tungstenite in a loop of mio, for `benches/servers.py`.
 
 use std::error::Error;
 use std::io::ErrorKind::WouldBlock;
