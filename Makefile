@@ -62,6 +62,7 @@ lint: tools ## Check how everything is written: rustfmt, clippy, rustdoc, ruff, 
 	cargo fmt --check --manifest-path benches/load/Cargo.toml
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --manifest-path benches/load/Cargo.toml --target-dir $(TARGET)/bench -- -D warnings
 	$(VENV)/bin/ruff check bindings/python examples tests benches
 	$(VENV)/bin/ruff format --check bindings/python examples tests benches
 	$(VENV)/bin/mypy --strict bindings/python/src
@@ -70,6 +71,7 @@ lint: tools ## Check how everything is written: rustfmt, clippy, rustdoc, ruff, 
 .PHONY: test-rust
 test-rust: tools build ## Run the tests in Rust and in C, one or two minutes.
 	cargo test --locked
+	cargo test --locked --manifest-path benches/load/Cargo.toml --target-dir $(TARGET)/bench
 
 .PHONY: test-python
 test-python: tools build ## Run the Python binding's tests.
@@ -130,7 +132,12 @@ cross: ## Run the vectors and the tests of the exported functions on 64-bit ARM 
 .PHONY: bench
 bench: $(BENCH_VENV)/installed $(BENCH_WS)/installed bench-program ## Measure beside the peers: the tables and plots of docs/performance.md.
 	@.ci/install php
-	$(BENCH_VENV)/bin/python benches/run.py
+	$(BENCH_VENV)/bin/python benches/run.py bench
+
+.PHONY: bench-server
+bench-server: $(BENCH_VENV)/installed $(BENCH_WS)/installed bench-program ## Measure whole servers with 1 to 10,000 connections, a quarter of an hour: tables and a plot there.
+	@.ci/install libwebsockets
+	$(BENCH_VENV)/bin/python benches/run.py bench-server
 
 .PHONY: bench-check
 bench-check: bench-program ## Compare instruction counts with those of benches/results/instructions.json.

@@ -24,6 +24,12 @@ COLORS = {  # in light and in dark
     "zlib-rs, level 8": ("#57606a", "#9ca3af"),
     "websockets (Python)": ("#1d4ed8", "#60a5fa"),
     "ws (Node.js)": ("#15803d", "#4ade80"),
+    "hub C": ("#c2410c", "#fb923c"),
+    "example C": ("#ea8a5c", "#fdba74"),
+    "uws": ("#0f766e", "#2dd4bf"),
+    "tokio-tungstenite": ("#1d4ed8", "#60a5fa"),
+    "libwebsockets": ("#57606a", "#9ca3af"),
+    "ws": ("#15803d", "#4ade80"),
 }
 OTHER = ("#4b6382", "#94a9c4")
 THIN = 'stroke-width="1.8"'
@@ -37,9 +43,22 @@ text{fill:#e6edf3} .small{fill:#9198a1}}
 """
 
 
-def draw_all(results: Results, folder: Path) -> None:
+def draw_servers(results: Results, folder: Path) -> None:
+    """Echo servers with 500 connections."""
+    sections, measured = taken_apart(results)
+    cases = {name: case for name, case in sections["server-cpu"]["cases"].items() if name.startswith("500 ×")}
+    axis = "CPU time per message, the hub = 1 (logarithmic): to the right is slower, to the left faster"
+    (folder / "bench-server.svg").write_text(bars("Echo servers with 500 connections", axis, measured, cases))
+
+
+def taken_apart(results: Results) -> tuple[dict[str, Results], str]:
+    """The sections by name, and what was measured where and when."""
     sections = {section["section"]: section for section in results["sections"]}
-    measured = f"{results['machine']}, {results['date']}, libwsframe {results['versions']['libwsframe']}"
+    return sections, f"{results['machine']}, {results['date']}, libwsframe {results['versions']['libwsframe']}"
+
+
+def draw_all(results: Results, folder: Path) -> None:
+    sections, measured = taken_apart(results)
     unmask = {name: case for name, case in sections["unmask"]["cases"].items() if "," not in name}
     shown = "16 B", "125 B", "1 KiB"
     texts = {

@@ -1,8 +1,9 @@
 """
-Runs all benchmarks, prints the tables, and writes them: `make bench`.
+Runs benchmarks, prints the tables, and writes them: `make bench` and `make bench-server`.
 
-    run.py         measures, then does as below
-    run.py draw    makes the tables, the page and the plots of results/latest.json
+    run.py bench                measures, then does as below
+    run.py bench draw           makes the tables, the page and the plots of results/latest.json
+    run.py bench-server [draw]  the same for whole servers: results/server.json
 
 The programs that measure print lines of JSON:
 
@@ -13,7 +14,7 @@ The programs that measure print lines of JSON:
 
 In each case the first contestant is libwsframe's. Less is better. unit is "ns", "B" for bytes, or "" for a plain
 number. Of the rounds the median counts, and of a ratio the median of the rounds' ratios: the contestants take turns.
-Another section is another program in PROGRAMS, or a few lines more from one that is there.
+Another section is another program of a report, or a few lines more from one that is there.
 
 BENCH_PROGRAM is the program of peers/, WSFRAME_LIBRARY the library.
 """
@@ -29,56 +30,88 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Callable, NamedTuple
 
 import plots
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- results of `make bench` -->\n", "<!-- end of the results -->\n"
+Results = dict[str, Any]
+
+END = "<!-- end of the results -->\n"
 
 PYTHON = sys.executable
-PROGRAMS = (
-    [os.environ.get("BENCH_PROGRAM", "")],
-    [PYTHON, str(HERE / "bindings.py")],
-    ["php", str(HERE / "bindings.php")],
-    [PYTHON, str(HERE / "deflate.py")],
-    [PYTHON, str(HERE / "turn.py"), "print"],
-    [PYTHON, str(HERE / "cost.py")],
-    [PYTHON, str(HERE / "instructions.py"), "print"],
-)
-CRATES = ("tungstenite", "fastwebsockets", "tokio", "mio", "simdutf8", "sha1", "base64", "zlib-rs")
+
+
+class Report(NamedTuple):
+    """
+    What a target of make measures.
+
+    results: the name of its files; crates and packages: those of peers/ and of Debian whose versions it tells.
+    """
+
+    results: str
+    programs: tuple[list[str], ...]
+    crates: tuple[str, ...]
+    packages: dict[str, str]
+    draw: Callable[[Results, Path], None]
+
+
+REPORTS = {
+    "bench": Report(
+        results="latest",
+        programs=(
+            [os.environ.get("BENCH_PROGRAM", "")],
+            [PYTHON, str(HERE / "bindings.py")],
+            ["php", str(HERE / "bindings.php")],
+            [PYTHON, str(HERE / "deflate.py")],
+            [PYTHON, str(HERE / "turn.py"), "print"],
+            [PYTHON, str(HERE / "cost.py")],
+            [PYTHON, str(HERE / "instructions.py"), "print"],
+        ),
+        crates=("tungstenite", "fastwebsockets", "tokio", "mio", "simdutf8", "sha1", "base64", "zlib-rs"),
+        packages={"wslay": "libwslay1", "valgrind": "valgrind"},
+        draw=plots.draw_all,
+    ),
+    "bench-server": Report(
+        results="server",
+        programs=([PYTHON, str(HERE / "server.py"), "print"],),
+        crates=("fastwebsockets", "tokio-tungstenite", "tokio"),
+        packages={"libwebsockets": "libwebsockets-dev"},
+        draw=plots.draw_servers,
+    ),
+}
 
 HOW_TO_READ = (
     "×2.0 says: takes twice as long as libwsframe in the first column, measured in the same run, the contestants in"
     " turns; medians of the rounds and of their ratios. Below ×1 libwsframe is the slower one."
 )
 
-Results = dict[str, Any]
-
 
 def main() -> None:
-    latest = RESULTS / "latest.json"
-    if sys.argv[1:] != ["draw"]:
-        latest.write_text(json.dumps(measured(), indent=1, ensure_ascii=False) + "\n")
-    results = json.loads(latest.read_text())
+    target, *rest = sys.argv[1:]
+    report = REPORTS[target]
+    file = RESULTS / f"{report.results}.json"
+    if rest != ["draw"]:
+        file.write_text(json.dumps(measured(report), indent=1, ensure_ascii=False) + "\n")
+    results = json.loads(file.read_text())
     tables = tables_of(results)
     print(tables)
-    (RESULTS / "latest.md").write_text(f"# Results\n\n{tables}")
-    page = PAGE.read_text()
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    PAGE.write_text(before + BEGIN + "\n" + tables + "\n" + END + after)
-    plots.draw_all(results, PAGE.parent)
+    file.with_suffix(".md").write_text(f"# Results\n\n{tables}")
+    begin = f"<!-- results of `make {target}` -->\n"
+    before, after = PAGE.read_text().split(begin)
+    PAGE.write_text(before + begin + "\n" + tables + "\n" + END + after.split(END, 1)[1])
+    report.draw(results, PAGE.parent)
 
 
-def measured() -> Results:
+def measured(report: Report) -> Results:
     """Runs the programs and puts together what they say."""
-    sections, versions = sections_of(lines())
+    sections, versions = sections_of(lines(report.programs))
     return {
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
-        "versions": {**own_versions(), **versions},
+        "versions": {**own_versions(report), **versions},
         "sections": sections,
     }
 
@@ -100,9 +133,9 @@ def sections_of(lines: Iterable[Results]) -> tuple[list[Results], dict[str, str]
     return list(sections.values()), versions
 
 
-def lines() -> list[Results]:
+def lines(programs: Iterable[list[str]]) -> list[Results]:
     found = []
-    for program in PROGRAMS:
+    for program in programs:
         print("measuring:", Path(program[-1]).name, file=sys.stderr)
         ran = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)
         found += [json.loads(line) for line in ran.stdout.splitlines()]
@@ -127,7 +160,7 @@ def machine() -> str:
     return f"{model[1] if model else 'unknown CPU'}, {os.cpu_count()} cores"
 
 
-def own_versions() -> dict[str, str]:
+def own_versions(report: Report) -> dict[str, str]:
     """The versions of what does not tell its own."""
 
     def said(*command: str) -> str:
@@ -137,14 +170,12 @@ def own_versions() -> dict[str, str]:
         found = re.search(rf'^name = "{name}"\nversion = "(.*)"$', file.read_text(), re.MULTILINE)
         return found[1] if found else "?"
 
-    crates = {name: locked(HERE / "peers" / "Cargo.lock", name) for name in CRATES}
     return {
         "libwsframe": locked(HERE.parent / "Cargo.toml", "wsframe"),
         "rustc": said("rustc", "--version").split()[1],
-        **crates,
-        "wslay": said("dpkg-query", "-W", "-f", "${Version}", "libwslay1"),
+        **{name: locked(HERE / "peers" / "Cargo.lock", name) for name in report.crates},
+        **{name: said("dpkg-query", "-W", "-f", "${Version}", package) for name, package in report.packages.items()},
         "Python": sys.version.split()[0],
-        "valgrind": said("valgrind", "--version").split("-")[1],
     }
 
 

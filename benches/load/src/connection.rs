@@ -20,8 +20,8 @@ const READ: usize = 256 << 10;
 pub struct Common<'a> {
     messages: &'a Messages,
     pub latencies: Latencies,
-    /// Whether the next message is sent when an echo has come.
-    pub goes_on: bool,
+    /// Whether a connection sends the next message when an echo has come.
+    pub answers: bool,
     read: Vec<u8>,
     /// An empty buffer for frames, so that the memory for them is the same as long as the system takes all.
     frames: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct Common<'a> {
 
 impl<'a> Common<'a> {
     pub fn new(messages: &'a Messages) -> Self {
-        Self { messages, latencies: Latencies::new(), goes_on: true, read: vec![0; READ], frames: Vec::new() }
+        Self { messages, latencies: Latencies::new(), answers: false, read: vec![0; READ], frames: Vec::new() }
     }
 }
 
@@ -108,7 +108,7 @@ impl Connection {
             count += 1;
         };
         self.echoes.take(&common.read[..len], common.messages, &mut self.sent, echoed)?;
-        self.send(if common.goes_on { count } else { 0 }, now, common)?;
+        self.send(if common.answers { count } else { 0 }, now, common)?;
         Ok(count)
     }
 

@@ -56,6 +56,8 @@ struct Load<'a> {
     common: Common<'a>,
     /// If what one connection sends is published.
     publications: Option<Publications>,
+    /// Whether the next message is published when all have got one.
+    publishes: bool,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     now: Instant,
@@ -75,11 +77,12 @@ impl<'a> Load<'a> {
             epoll::add(&epoll, &connection.stream, data, epoll::EventFlags::IN).map_err(complain)?;
         }
         let (common, events, now) = (Common::new(messages), Vec::with_capacity(1024), Instant::now());
-        let (publications, last_work, busy_since, busy) = (None, now, None, Duration::ZERO);
-        Ok(Self { connections, common, publications, epoll, events, now, last_work, busy_since, busy })
+        let (publications, publishes, last_work, busy_since, busy) = (None, false, now, None, Duration::ZERO);
+        Ok(Self { connections, common, publications, publishes, epoll, events, now, last_work, busy_since, busy })
     }
 
     fn begin_echoes(&mut self, in_flight: u16) -> Result<(), String> {
+        self.common.answers = true;
         for number in 0..self.connections.len() {
             self.let_act(number, |connection, common| connection.send(in_flight, Instant::now(), common))?;
         }
@@ -88,6 +91,7 @@ impl<'a> Load<'a> {
 
     fn begin_publishing(&mut self, in_flight: u16) -> Result<(), String> {
         self.publications = Some(Publications::new(self.connections.len()));
+        self.publishes = true;
         self.now = Instant::now();
         self.publish(in_flight.into())
     }
@@ -115,7 +119,8 @@ impl<'a> Load<'a> {
 
     /// Sends nothing new, and waits for all that is missing.
     fn come_to_rest(&mut self) -> Result<(), String> {
-        self.common.goes_on = false;
+        self.common.answers = false;
+        self.publishes = false;
         while self.missing() > 0 {
             self.turn()?;
         }
@@ -159,7 +164,7 @@ impl<'a> Load<'a> {
         let now = self.now;
         let done = self.publications.as_mut().map(|publications| publications.received(count.into(), waits_for, now));
         match done {
-            Some(done) if self.common.goes_on => self.publish(done),
+            Some(done) if self.publishes => self.publish(done),
             _ => Ok(()),
         }
     }
