@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Any
+from typing import Any, Callable
 
 from servers import (
     BUILT,
@@ -93,7 +93,7 @@ MEMORY = "memory"
 BEFORE_MEMORY, MEMORY_CELL = Cell(100, 20, 100), Cell(10_000, 20)
 
 # A turn is longer where so much is in flight that it takes a while: this for each message, and each of its bytes.
-SECONDS_A_MESSAGE, SECONDS_A_BYTE = 10e-6, 3e-9
+SECONDS_A_MESSAGE, SECONDS_A_BYTE = 10e-6, 6e-9
 
 # Why a server has no part in a cell.
 HAS_ROOM_FOR = 1000
@@ -110,6 +110,10 @@ def takes_part(name: str, cell: Cell) -> bool:
     if cell.content == "compressed":
         return name not in ("fastwebsockets", "tokio-tungstenite") and (name != "libwebsockets" or cell.size <= 1 << 10)
     return True
+
+
+def latency(key: str) -> Callable[[Loads], float]:
+    return lambda load: load[key] * 1000
 
 
 METRICS = (
@@ -133,9 +137,9 @@ METRICS = (
         Metric(
             f"server-{name}",
             f"Echo servers: latency, {title}",
-            f"The same: from the writing of a message to its echo, {about}. All clients ask at the same time: most of it"
-            " is the turns of others.",
-            lambda load, name=name: load[f"{name}_us"] * 1000,
+            f"The same: from the writing of a message to its echo, {about}. All clients ask at the same time: most of"
+            " it is the turns of others.",
+            latency(f"{name}_us"),
         )
         for name, title, about in (
             ("p50", "median", "the median"),
@@ -149,8 +153,8 @@ PUBLISH_METRICS = (
         "publish-cpu",
         "Publishing: CPU time of a delivery",
         "One connection sends a message, and all that there are get it, itself too; when the last one has it, it sends"
-        " the next one. hub C is wsframe_hub_publish, uws its own publish; tokio-tungstenite has a broadcast channel, and"
-        " ws a loop over its clients. The CPU time of the server for each message that one of them gets.",
+        " the next one. hub C is wsframe_hub_publish, uws its own publish; tokio-tungstenite has a broadcast channel,"
+        " and ws a loop over its clients. The CPU time of the server for each message that one of them gets.",
         lambda load: load["server_cpu_us"] * 1000,
     ),
     Metric(
@@ -164,7 +168,7 @@ PUBLISH_METRICS = (
             f"publish-{name}",
             f"Publishing: until the last one has it, {title}",
             f"The same: from the writing of a message until the last connection has read it, {about}.",
-            lambda load, name=name: load[f"last_{name}_us"] * 1000,
+            latency(f"last_{name}_us"),
         )
         for name, title, about in (("p50", "median", "the median"), ("p99", "99 %", "which 99 % do not exceed"))
     ),
@@ -229,7 +233,7 @@ def agreed_on(name: str, cell: Cell, load: Loads) -> None:
 
 
 def memory(name: str, server: Server) -> Iterator[dict[str, Any]]:
-    print("measuring:", MEMORY, name, file=sys.stderr)
+    print(f"measuring: {MEMORY} of {name}", file=sys.stderr)
     with started(server) as running:
         load(name, running, BEFORE_MEMORY, seconds=0.2, warm_up=0.1)
         measured = load(name, running, MEMORY_CELL, seconds=0.2, warm_up=0)

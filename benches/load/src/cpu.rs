@@ -1,9 +1,8 @@
 //! CPU time.
 
-use std::fs::read_to_string;
+use std::fs::{read_dir, read_to_string};
 use std::time::Duration;
 
-use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
 
 /// This program's own.
@@ -12,12 +11,30 @@ pub fn own_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// That of all threads of a process, by its line in /proc, in ticks of ten milliseconds.
+/// That of all threads that a process has, as the scheduler counts it: in nanoseconds, while /proc/PID/stat has ticks.
 pub fn time_of(pid: u32) -> Result<Duration, String> {
-    let path = format!("/proc/{pid}/stat");
-    let line = read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    // The name of the program, in parentheses, may have spaces in it. utime and stime are the 14th and 15th word.
-    let mut words = line.rsplit(')').next().unwrap_or("").split_whitespace().skip(11);
-    let mut ticks = || words.next().and_then(|word| word.parse::<u64>().ok()).ok_or(format!("{path}: {line:?}"));
-    Ok(Duration::from_secs_f64((ticks()? + ticks()?) as f64 / clock_ticks_per_second() as f64))
+    let path = format!("/proc/{pid}/task");
+    let complain = |error| format!("{path}: {error}");
+    let threads = read_dir(&path).map_err(complain)?.collect::<Result<Vec<_>, _>>().map_err(complain)?;
+    // A thread may end meanwhile.
+    let times = threads.iter().filter_map(|thread| read_to_string(thread.path().join("schedstat")).ok());
+    let nanoseconds = times.map(|times| times.split(' ').next().and_then(|time| time.parse::<u64>().ok()));
+    let sum = nanoseconds.sum::<Option<u64>>().filter(|&sum| sum > 0);
+    sum.map(Duration::from_nanos).ok_or(format!("{path}: the system does not count the time of threads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_process_has_that_of_its_threads() {
+        while own_time() < Duration::from_millis(50) {}
+        assert!(time_of(std::process::id()).unwrap() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_none() {
+        time_of(u32::MAX).unwrap_err();
+    }
 }

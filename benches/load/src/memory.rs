@@ -10,3 +10,17 @@ pub fn of(pid: u32) -> Result<u64, String> {
         lines.lines().find_map(|line| line.strip_prefix("Pss:")?.strip_suffix(" kB")?.trim().parse::<u64>().ok());
     size.map(|kib| kib << 10).ok_or(format!("{path}: {lines:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_touched_is_in_memory() {
+        let before = of(std::process::id()).unwrap();
+        let touched = vec![1_u8; 128 << 20];
+        let grown = of(std::process::id()).unwrap().saturating_sub(before);
+        assert!(grown > 64 << 20, "{grown}");
+        drop(touched);
+    }
+}

@@ -44,7 +44,7 @@ pub fn run(options: &Options, messages: &Messages, connections: &mut [Connection
     let (server_before, own_before, start) = (server_cpu()?, load.own_cpu(), Instant::now());
     load.go_on_for(options.measured)?;
     let (took, own_cpu) = (start.elapsed(), load.own_cpu() - own_before);
-    let server_cpu = server_cpu()?.zip(server_before).map(|(after, before)| after - before);
+    let server_cpu = server_cpu()?.zip(server_before).map(|(after, before)| after.saturating_sub(before));
     let (latencies, last) = load.forget_latencies();
 
     load.come_to_rest()?;
@@ -92,20 +92,18 @@ impl<'a> Load<'a> {
     fn begin_publishing(&mut self, in_flight: u16) -> Result<(), String> {
         self.publications = Some(Publications::new(self.connections.len()));
         self.publishes = true;
-        self.now = Instant::now();
         self.publish(in_flight.into())
     }
 
     /// Lets the first connection send messages, which all are to get.
     fn publish(&mut self, count: usize) -> Result<(), String> {
         for _ in 0..count {
-            let number = self.connections[0].next_message();
+            let (number, at) = (self.connections[0].next_message(), Instant::now());
+            self.publications.iter_mut().for_each(|publications| publications.begin(at));
+            self.let_act(0, |connection, common| connection.send(1, at, common))?;
             for connection in &mut self.connections[1..] {
-                connection.expect(Sent { number, at: self.now });
+                connection.expect(Sent { number, at });
             }
-            self.publications.iter_mut().for_each(|publications| publications.begin(self.now));
-            let now = self.now;
-            self.let_act(0, |connection, common| connection.send(1, now, common))?;
         }
         Ok(())
     }
