@@ -92,9 +92,6 @@ MEMORY = "memory"
 # What a server does once, it does for these; then it is measured with as many as it can have.
 BEFORE_MEMORY, MEMORY_CELL = Cell(100, 20, 100), Cell(10_000, 20)
 
-# A turn is longer where so much is in flight that it takes a while: this for each message, and each of its bytes.
-SECONDS_A_MESSAGE, SECONDS_A_BYTE = 10e-6, 6e-9
-
 # Why a server has no part in a cell.
 HAS_ROOM_FOR = 1000
 LEFT_OUT = (
@@ -217,8 +214,6 @@ def measure_cell(
 ) -> Iterator[dict[str, Any]]:
     print("measuring:", name, file=sys.stderr)
     servers = {contestant: server for contestant, server in servers.items() if takes_part(contestant, cell)}
-    in_flight = cell.in_flight * (cell.connections if cell.mode == "echo" else 1)
-    seconds = max(seconds, in_flight * (SECONDS_A_MESSAGE + SECONDS_A_BYTE * cell.size))
     loads = list(take_turns(servers, cell, rounds, seconds, warm_up=seconds / 2))
     for contestant in servers:
         agreed_on(contestant, cell, loads[0][contestant])

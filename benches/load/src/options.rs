@@ -18,7 +18,7 @@ each message back, with the mode publish those of one connection to all.
   --size BYTES        of a message (20)
   --content WHAT      ascii, mixed (text with characters of one to four bytes), binary, or compressed: words, with
                       permessage-deflate if the server agrees; each message is compressed on its own (ascii)
-  --seconds S         how long is measured (2)
+  --seconds S         how long is measured at least (2): it goes on until as many messages have come as are in flight
   --warm-up S         how long the same is done before (0.3)
   --pid PID           the server, whose CPU time and memory are measured
 

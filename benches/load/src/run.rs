@@ -38,11 +38,11 @@ pub fn run(options: &Options, messages: &Messages, connections: &mut [Connection
         Mode::Echo => load.begin_echoes(options.in_flight)?,
         Mode::Publish => load.begin_publishing(options.in_flight)?,
     }
-    load.go_on_for(options.warm_up)?;
+    load.go_on_for(options.warm_up, 0)?;
 
     load.forget_latencies();
     let (server_before, own_before, start) = (server_cpu()?, load.own_cpu(), Instant::now());
-    load.go_on_for(options.measured)?;
+    load.go_on_for(options.measured, options.in_flight.into())?;
     let (took, own_cpu) = (start.elapsed(), load.own_cpu() - own_before);
     let server_cpu = server_cpu()?.zip(server_before).map(|(after, before)| after.saturating_sub(before));
     let (latencies, last) = load.forget_latencies();
@@ -125,9 +125,10 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn go_on_for(&mut self, time: Duration) -> Result<(), String> {
-        let end = Instant::now() + time;
-        while self.now < end {
+    /// For this time, and until each connection has got so many messages, on average.
+    fn go_on_for(&mut self, time: Duration, messages: u64) -> Result<(), String> {
+        let (end, messages) = (Instant::now() + time, messages * self.connections.len() as u64);
+        while self.now < end || self.common.latencies.count() < messages {
             self.turn()?;
         }
         Ok(())
