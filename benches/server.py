@@ -77,7 +77,7 @@ ECHO_CELLS |= {
     "10000 × 16 KiB": Cell(10_000, 16 << 10),
     **{f"50 × {size}, mixed": Cell(50, SIZES[size], content="mixed") for size in SIZES},
     **{
-        f"50 × {size}, compressed": Cell(50, SIZES[size], content="compressed") for size in ("1 KiB", "16 KiB", "1 MiB")
+        f"50 × {size}, compressed": Cell(50, SIZES[size], content="compressed") for size in ("1 KiB", "16 KiB", "64 KiB")
     },
 }
 PUBLISH_CELLS = {
