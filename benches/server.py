@@ -96,8 +96,8 @@ BEFORE_MEMORY, MEMORY_CELL = Cell(100, 20, 100), Cell(10_000, 20)
 HAS_ROOM_FOR = 1000
 LEFT_OUT = (
     f"example C has room for {HAS_ROOM_FOR} clients; fastwebsockets and tokio-tungstenite cannot compress, nor can the"
-    " libwebsockets of Debian 12 inflate long messages. With 10,000 connections there are no messages of 64 KiB or 1 MiB:"
-    " that would be 625 MiB and more on the way."
+    " libwebsockets of Debian 12 inflate long messages. With 10,000 connections there are no messages of 64 KiB or 1"
+    " MiB: that would be 625 MiB and more on the way."
 )
 
 
