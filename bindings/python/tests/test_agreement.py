@@ -18,11 +18,13 @@ from wsframe import (
     Opcode,
     ProtocolError,
     State,
+    Stats,
     UsageError,
     _ffi,
     connection,
     errors,
     frame,
+    hub,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,13 +51,24 @@ C_TYPES = {
     "struct wsframe_message *": ctypes.c_void_p,
     "const struct wsframe_message *": ctypes.c_void_p,
     "struct wsframe_message **": ctypes.POINTER(ctypes.c_void_p),
+    "struct wsframe_hub *": ctypes.c_void_p,
+    "const struct wsframe_hub *": ctypes.c_void_p,
+    "struct wsframe_hub **": ctypes.POINTER(ctypes.c_void_p),
+    "const struct wsframe_hub_config *": ctypes.POINTER(_ffi.wsframe_hub_config),
     # Packed into a bytes object.
     "const size_t *": ctypes.c_void_p,
+    "const uint64_t *": ctypes.c_void_p,
     # What the library lends: a slice of it is a bytes object.
     "const void **": ctypes.POINTER(ctypes.POINTER(ctypes.c_char)),
     **{
         f"struct {record.__name__} *": ctypes.POINTER(record)
-        for record in (_ffi.wsframe_batch, _ffi.wsframe_output, _ffi.wsframe_field, _ffi.wsframe_part)
+        for record in (
+            _ffi.wsframe_batch,
+            _ffi.wsframe_output,
+            _ffi.wsframe_field,
+            _ffi.wsframe_part,
+            _ffi.wsframe_stats,
+        )
     },
     "void": None,
 }
@@ -91,8 +104,6 @@ def test_the_table_declares_what_the_header_declares():
             ),
         )
         for returned, name, parameters in functions
-        # The hub is for C so far.
-        if not name.startswith("wsframe_hub_")
     }
     assert {name: (returned, taken) for name, returned, taken in _ffi.TABLE} == declared
 
@@ -108,6 +119,8 @@ def test_the_table_declares_what_the_header_declares():
         (_ffi.wsframe_part, 16),
         (_ffi.wsframe_config, None),
         (_ffi.wsframe_deflate, 4),
+        (_ffi.wsframe_hub_config, 8),
+        (_ffi.wsframe_stats, 80),
     ],
 )
 def test_the_records_have_the_fields_of_the_header(record, size):
@@ -128,7 +141,8 @@ def test_the_records_have_the_fields_of_the_header(record, size):
 def test_events_are_read_as_their_record_says():
     event = _ffi.wsframe_event(1, 2**64 - 2, 2**64 - 3, 2**16 - 4, 250, 249, -5)
     assert _ffi.EVENT.unpack(bytes(event)) == (2**64 - 2, 2**64 - 3, 2**16 - 4, 250, 249, -5)
-    assert _ffi.EVENT.size == ctypes.sizeof(event) == 32
+    assert _ffi.HUB_EVENT.unpack(bytes(event)) == (1, *_ffi.EVENT.unpack(bytes(event)))
+    assert _ffi.EVENT.size == _ffi.HUB_EVENT.size == ctypes.sizeof(event) == 32
 
 
 def test_what_calls_lend_is_in_their_records():
@@ -147,6 +161,10 @@ def test_undeclared_functions_return_what_declared_ones_do():
         function = getattr(_ffi, name)
         assert function.restype is table["wsframe_connection_" + name.removesuffix("_long")]
         assert function.argtypes is None
+    for name in ("hub_poll", "hub_poll_long", "hub_send", "hub_send_long"):
+        function = getattr(_ffi, name)
+        assert function.restype is table["wsframe_" + name.removesuffix("_long")]
+        assert function.argtypes is None
 
 
 def test_sizes_and_times_arrive_whole():
@@ -161,9 +179,19 @@ def test_sizes_and_times_arrive_whole():
     assert (server.take(2**64 - 2**33 + 1000), server.wait_ms) == (b"", 29_000)
 
 
-def test_lengths_are_as_c_has_them():
+def test_lengths_and_ids_are_as_c_has_them():
     lens = (ctypes.c_size_t * 3).from_buffer_copy(_ffi.lengths([b"", bytes(5), bytes(70_000)]))
     assert list(lens) == [0, 5, 70_000]
+    ids = (ctypes.c_uint64 * 2).from_buffer_copy(_ffi.ids([1, 2**64 - 1]))
+    assert list(ids) == [1, 2**64 - 1]
+    assert [hub._ids[id].__class__ for id in (1, 2**64 - 1)] == [_ffi.id_of(1).__class__] * 2
+
+
+def test_the_ids_that_are_kept_are_so_many_at_most():
+    ids = hub._Ids()
+    for id in range(1, 2 * hub._IDS_KEPT):
+        assert ids[id] is ids[id]
+    assert len(ids) == hub._IDS_KEPT - 1
 
 
 def constants(prefix: str) -> dict:
@@ -188,7 +216,9 @@ def test_states_and_kinds_of_events_have_the_numbers_of_the_header():
     assert constants("ROLE_") == {"SERVER": connection._SERVER, "CLIENT": connection._CLIENT}
     assert constants("ACCEPT_") == {"WITHOUT_DEFLATE": connection._WITHOUT_DEFLATE}
     assert constants("BATCH_") == {"MORE": 1, "STOPPED": 2}
+    assert constants("BATCH_")["STOPPED"] == hub._STOPPED
     assert constants("OUTPUT_") == {"MORE": 1}
+    assert constants("LISTEN_") == {"REUSE_PORT": hub._REUSE_PORT}
     for name in ("TEXT", "BINARY", "CLOSE", "PING", "PONG"):
         assert EventKind[name] == Opcode[name]
     assert "#define WSFRAME_ALL SIZE_MAX\n" in HEADER
@@ -210,6 +240,7 @@ def test_the_answer_of_the_extensions_has_room():
     sentences = " ".join(HEADER.replace("\n * ", " ").split())
     (enough,) = re.findall(r"is no list of extensions\..*? too small; (\d+) always is enough", sentences)
     assert int(enough) == connection._EXTENSIONS_LEN_MAX
+    assert Stats._fields == tuple(name for name, _ in _ffi.wsframe_stats._fields_)
     assert Deflate._fields == tuple(name for name, _ in _ffi.wsframe_deflate._fields_)
 
 

@@ -589,7 +589,7 @@ def test_without_a_gil_each_call_has_a_lock(monkeypatch):
 
     monkeypatch.setattr(wsframe.connection, "_HAS_GIL", False)
     monkeypatch.setattr(wsframe.connection._lent, "is_taken", True)
-    wsframe.connection._one_at_a_time(Locked)
+    wsframe.connection._one_at_a_time(Locked, wsframe.connection._CALLS)
     connection = Locked.server(start_open=True)
     assert [event.data for event in connection.receive(masked(b"a"))] == [b"a"]
     connection.send(b"a")

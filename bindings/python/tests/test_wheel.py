@@ -64,6 +64,8 @@ def test_the_wheel_holds_the_package_and_the_library(wheel):
         "wsframe/connection.py",
         "wsframe/errors.py",
         "wsframe/frame.py",
+        "wsframe/hub.py",
+        "wsframe/server.py",
         "wsframe/libwsframe.so",
         "wsframe/py.typed",
     }

@@ -42,6 +42,7 @@ from wsframe.connection import (
 )
 from wsframe.errors import ErrorCode, ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
+from wsframe.hub import Hub, Stats
 
 __version__ = _ffi.text_of(_ffi.VERSION)
 
@@ -56,10 +57,12 @@ __all__ = [
     "EventKind",
     "Frame",
     "Header",
+    "Hub",
     "Message",
     "Opcode",
     "ProtocolError",
     "State",
+    "Stats",
     "UsageError",
     "answer_extensions",
     "answer_handshake",

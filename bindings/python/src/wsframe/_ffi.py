@@ -25,6 +25,7 @@ from ctypes import (
     c_uint32,
     c_uint64,
     c_void_p,
+    get_errno,
     py_object,
     pythonapi,
     sizeof,
@@ -78,6 +79,9 @@ class wsframe_event(Structure):
 
 EVENT = Struct("=8xQQHBBi")
 """A wsframe_event without its connection, which is 0."""
+
+HUB_EVENT = Struct("=QQQHBBi")
+"""A wsframe_event of a hub, with its connection."""
 
 
 class wsframe_batch(Structure):
@@ -172,6 +176,36 @@ class wsframe_deflate(Structure):
     )
 
 
+class wsframe_hub_config(Structure):
+    """The C record of that name."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("max_connections", c_uint32),
+    )
+
+
+HUB_CONFIG_SIZE = sizeof(wsframe_hub_config)
+"""The same for a hub's."""
+
+
+class wsframe_stats(Structure):
+    """The C record of that name."""
+
+    _fields_ = (
+        ("connections", c_uint64),
+        ("accepted", c_uint64),
+        ("refused", c_uint64),
+        ("accept_pauses", c_uint64),
+        ("messages_received", c_uint64),
+        ("messages_sent", c_uint64),
+        ("bytes_received", c_uint64),
+        ("bytes_sent", c_uint64),
+        ("dropped", c_uint64),
+        ("read_pauses", c_uint64),
+    )
+
+
 _IN = _OUT = c_void_p  # a bytes object is passed as the address of its bytes, without a copy
 _HEADER = POINTER(wsframe_header)  # a record is passed as its address
 _CONFIG = POINTER(wsframe_config)
@@ -180,8 +214,9 @@ _BATCH = POINTER(wsframe_batch)
 _OUTPUT = POINTER(wsframe_output)
 _FIELD = POINTER(wsframe_field)
 _PARTS = POINTER(wsframe_part)
-_CONNECTION = _MESSAGE = c_void_p
-_LENS = c_void_p  # what lengths() makes
+_STATS = POINTER(wsframe_stats)
+_CONNECTION = _MESSAGE = _HUB = c_void_p
+_LENS = _IDS = c_void_p  # what lengths() and ids() make
 _LENDS = POINTER(_LENT)
 
 TABLE = (
@@ -224,6 +259,22 @@ TABLE = (
     ("wsframe_connection_send_many", c_ssize_t, (_CONNECTION, c_uint32, _IN, _LENS, c_size_t)),
     ("wsframe_connection_send_message", c_ssize_t, (_CONNECTION, _MESSAGE)),
     ("wsframe_connection_close", c_ssize_t, (_CONNECTION, c_uint32, _IN, c_size_t)),
+    ("wsframe_hub_new", c_ssize_t, (POINTER(wsframe_hub_config), POINTER(_HUB))),
+    ("wsframe_hub_free", None, (_HUB,)),
+    ("wsframe_hub_listen", c_ssize_t, (_HUB, _IN, c_size_t, c_uint32, _CONFIG)),
+    ("wsframe_hub_poll", c_ssize_t, (_HUB, c_uint32, _BATCH)),
+    ("wsframe_hub_connection", c_ssize_t, (_HUB, c_uint64, POINTER(_CONNECTION))),
+    ("wsframe_hub_send", c_ssize_t, (_HUB, c_uint64, c_uint32, _IN, c_size_t)),
+    ("wsframe_hub_send_many", c_ssize_t, (_HUB, _IDS, c_uint32, _IN, _LENS, c_size_t)),
+    ("wsframe_hub_subscribe", c_ssize_t, (_HUB, c_uint64, _IN, c_size_t)),
+    ("wsframe_hub_unsubscribe", c_ssize_t, (_HUB, c_uint64, _IN, c_size_t)),
+    ("wsframe_hub_subscribers", c_ssize_t, (_HUB, _IN, c_size_t)),
+    ("wsframe_hub_publish", c_ssize_t, (_HUB, _IN, c_size_t, c_uint64, c_uint32, _IN, c_size_t)),
+    ("wsframe_hub_pause", c_ssize_t, (_HUB, c_uint64, c_uint32)),
+    ("wsframe_hub_fd", c_ssize_t, (_HUB,)),
+    ("wsframe_hub_wake", c_ssize_t, (_HUB,)),
+    ("wsframe_hub_stop", c_ssize_t, (_HUB, c_uint32)),
+    ("wsframe_hub_stats", c_ssize_t, (_HUB, _STATS)),
 )
 
 # The header of the masked "Hello" in RFC 6455 section 5.7, and the record that the library must make of it.
@@ -362,6 +413,16 @@ send = _undeclared(held, "wsframe_connection_send")
 send_long = _undeclared(lib, "wsframe_connection_send")
 send_message = _undeclared(held, "wsframe_connection_send_message")
 
+last_errno = get_errno
+"""Returns what the system said to the last hub_listen() of this thread."""
+
+hub_listen = PyDLL(lib._name, handle=lib._handle, use_errno=True).wsframe_hub_listen
+hub_listen.restype, hub_listen.argtypes = held.wsframe_hub_listen.restype, held.wsframe_hub_listen.argtypes
+hub_poll = _undeclared(held, "wsframe_hub_poll")
+hub_poll_long = _undeclared(lib, "wsframe_hub_poll")
+hub_send = _undeclared(held, "wsframe_hub_send")
+hub_send_long = _undeclared(lib, "wsframe_hub_send")
+
 
 class _Opaque(Structure):
     """What a handle points to, which is freed with the last reference to this object."""
@@ -381,6 +442,17 @@ class _Message(_Opaque):
     free = held.wsframe_message_free
 
 
+class _Hub(_Opaque):
+    free = held.wsframe_hub_free
+
+
+class _HubConnection(Structure):
+    """What a hub lends: a connection that is the hub's, which is not freed while this object refers to it."""
+
+    _fields_ = ()
+    hub: Any
+
+
 def new_connection(role: int, config: wsframe_config) -> tuple[int, Any]:
     """
     Returns the result of wsframe_connection_new(), and the handle as an argument for the library.
@@ -397,6 +469,24 @@ def new_message(opcode: int, payload: bytes, config: wsframe_config) -> tuple[in
     handle = c_void_p()
     result: int = lib.wsframe_message_new(opcode, payload, len(payload), config, handle)
     return result, byref(_Message.from_address(handle.value)) if handle.value else None
+
+
+def new_hub(config: wsframe_hub_config) -> tuple[int, Any]:
+    """The same for wsframe_hub_new()."""
+    handle = c_void_p()
+    result: int = held.wsframe_hub_new(config, handle)
+    return result, byref(_Hub.from_address(handle.value)) if handle.value else None
+
+
+def hub_connection(hub: Any, connection: int) -> tuple[int, Any]:
+    """The same for wsframe_hub_connection()."""
+    handle = c_void_p()
+    result: int = held.wsframe_hub_connection(hub, connection, handle)
+    if not handle.value:
+        return result, None
+    lent = _HubConnection.from_address(handle.value)
+    lent.hub = hub
+    return result, byref(lent)
 
 
 class Lent:
@@ -430,8 +520,8 @@ class Lent:
 size_of = lru_cache(maxsize=1024)(c_size_t.from_param)
 """Returns a size as an argument. That it is found instead of made saves half of the time for it."""
 
-time_of = c_uint64.from_param
-"""Returns a time as an argument."""
+time_of = id_of = c_uint64.from_param
+"""Returns a time, or the id of a connection, as an argument."""
 
 SIZES = [*map(c_size_t.from_param, range(4096))]
 """The same for a short length, which is its index. To find one there takes half of the time again."""
@@ -453,6 +543,11 @@ def lent() -> tuple[Any, Any]:
 def lengths(pieces: list[bytes]) -> bytes:
     """The lengths of pieces as C's size_t, one behind the other."""
     return pack(f"{len(pieces)}N", *map(len, pieces))
+
+
+def ids(connections: list[int]) -> bytes:
+    """The ids of connections as C's uint64_t, one behind the other."""
+    return pack(f"{len(connections)}Q", *connections)
 
 
 new_bytes = PYFUNCTYPE(py_object, c_char_p, c_ssize_t)(("PyBytes_FromStringAndSize", pythonapi))

@@ -107,6 +107,7 @@ class Event:
             code that the peer is told, or the HTTP status if the opening handshake was refused. Of GONE the
             peer's close code if the closing handshake was done, and else 1006. Else 0.
             """,
+        "connection": "On which connection of a Hub: its id. 0 for a connection of your own.",
         "data": "The message, the payload, the head or the reason: see EventKind.",
         "error": """
             Of ERROR, and of GONE if the connection had failed, the ErrorCode; Connection.error is the
@@ -122,18 +123,26 @@ class Event:
     flags: int
     close_code: int
     error: int
+    connection: int
 
-    def __init__(
-        self, kind: EventKind, data: bytes, flags: int = 0, close_code: int = 0, error: int = 0
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        kind: EventKind,
+        data: bytes,
+        flags: int = 0,
+        close_code: int = 0,
+        error: int = 0,
+        connection: int = 0,
     ) -> None:
         self.kind, self.data, self.flags = kind, data, flags
-        self.close_code, self.error = close_code, error
+        self.close_code, self.error, self.connection = close_code, error, connection
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and _values(self) == _values(other)
 
     def __repr__(self) -> str:
-        return f"Event({self.kind.name}, {self.data!r}, {self.flags}, {self.close_code}, {self.error})"
+        of = f", {self.connection}" if self.connection else ""
+        return f"Event({self.kind.name}, {self.data!r}, {self.flags}, {self.close_code}, {self.error}{of})"
 
     @property
     def text(self) -> str:
@@ -358,6 +367,7 @@ class Connection:
     }
 
     wait_ms: int | None
+    _END = "freed"
 
     def __init__(self, role: int, config: Config) -> None:
         result, handle = _ffi.new_connection(role, _record(config))
@@ -420,6 +430,7 @@ class Connection:
                 event.flags = flags
                 event.close_code = close_code
                 event.error = error and _ERRORS.get(error, error)
+                event.connection = 0
                 events = [event]
             else:
                 events = []
@@ -434,6 +445,7 @@ class Connection:
                         event.flags = flags
                         event.close_code = close_code
                         event.error = error and _ERRORS.get(error, error)
+                        event.connection = 0
                         events.append(event)
             has_more = lent.flags.value != 0
         finally:
@@ -808,7 +820,7 @@ class Connection:
     def __repr__(self) -> str:
         role = "client" if self._role == _CLIENT else "server"
         if self._handle is None:
-            words = [role, "freed" if self._owner is None else "in use"]
+            words = [role, self._END if self._owner is None else "in use"]
         else:
             words = [role, self.state.name, *filter(None, [self.target])]
         return f"<{type(self).__name__} {' '.join(words)}>"
@@ -837,8 +849,9 @@ class Connection:
                     flags,
                     close_code,
                     error and _ERRORS.get(error, error),
+                    connection,
                 )
-                for at, size, close_code, kind, flags, error in _unpack_all(records)
+                for connection, at, size, close_code, kind, flags, error in _unpack_all_of_hub(records)
             ]
         finally:
             self._handle = self._owner
@@ -920,7 +933,7 @@ class Connection:
     def _unusable(self) -> UsageError:
         """What is wrong if there is no handle to take."""
         why = (
-            "the connection was freed"
+            f"the connection was {self._END}"
             if self._owner is None
             else "another call on this connection is running"
         )
@@ -930,14 +943,15 @@ class Connection:
 _receive, _send, _output = _ffi.receive, _ffi.send, _ffi.output
 _size_of, _ALL = _ffi.size_of, _ffi.ALL
 _EVENT_LEN, _unpack, _unpack_all = _ffi.EVENT.size, _ffi.EVENT.unpack, _ffi.EVENT.iter_unpack
+_unpack_all_of_hub = _ffi.HUB_EVENT.iter_unpack
 _SIZES, _SIZES_LEN = _ffi.SIZES, len(_ffi.SIZES)
 _new = object.__new__  # makes an Event in two thirds of the time of Event()
-_values = attrgetter("kind", "data", "flags", "close_code", "error")
+_values = attrgetter("kind", "data", "flags", "close_code", "error", "connection")
 
 
-def _one_at_a_time(connection: type[Connection]) -> None:
+def _one_at_a_time(owner: type, calls: Iterable[str]) -> None:
     """
-    Gives the calls of a class a lock.
+    Gives calls of a class a lock.
 
     A call takes the handle with a load and a store, which nothing comes between while the GIL is held.
     Without a GIL other threads do.
@@ -945,14 +959,14 @@ def _one_at_a_time(connection: type[Connection]) -> None:
 
     def locked(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
-        def call(self: Connection, *arguments: Any, **options: Any) -> Any:
+        def call(self: Any, *arguments: Any, **options: Any) -> Any:
             with self._lock:
                 return method(self, *arguments, **options)
 
         return call
 
-    for name in _CALLS:
-        setattr(connection, name, locked(getattr(connection, name)))
+    for name in calls:
+        setattr(owner, name, locked(getattr(owner, name)))
 
 
 # What takes the handle or gives it back.
@@ -961,7 +975,7 @@ _CALLS = (
     *("_take_slowly", "free", "output", "receive", "send", "take", "try_send"),
 )
 if not _HAS_GIL:
-    _one_at_a_time(Connection)
+    _one_at_a_time(Connection, _CALLS)
 
 
 def answer_handshake(head: Buffer, **config: Unpack[Config]) -> bytes:
