@@ -43,6 +43,7 @@ from wsframe.connection import (
 from wsframe.errors import ErrorCode, ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
 from wsframe.hub import Hub, Stats
+from wsframe.server import Peer, Server
 
 __version__ = _ffi.text_of(_ffi.VERSION)
 
@@ -60,7 +61,9 @@ __all__ = [
     "Hub",
     "Message",
     "Opcode",
+    "Peer",
     "ProtocolError",
+    "Server",
     "State",
     "Stats",
     "UsageError",
