@@ -37,6 +37,7 @@ SERVERS = {
     "c-hub": ["{c}/hub"],
     "php-server": ["php", "examples/php/server.php", "--resolution-port", "0", "--works-port", "0"],
     "python-server": [sys.executable, "examples/python/server.py", "--resolution-port", "0", "--works-port", "0"],
+    "python-hub": [sys.executable, "examples/python/hub.py", "0"],
 }
 CLIENTS = {
     "c-client": ["{c}/client"],

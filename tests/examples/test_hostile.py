@@ -238,6 +238,21 @@ FAILING = {
         $loop->run();
         """,
     ],
+    "python": [
+        sys.executable,
+        "-c",
+        """
+from wsframe import Server
+server = Server()
+@server.on("message")
+def received(peer, message):
+    if message == "boom":
+        raise TypeError("a mistake")
+    peer.send(message)
+print(f"ws://127.0.0.1:{server.listen('127.0.0.1:0')}/", flush=True)
+server.run()
+""",
+    ],
 }
 
 

@@ -41,6 +41,7 @@ SERVERS = {
     "c": [],
     "php": ["php", "examples/php/server.php", *PORTS],
     "python": [sys.executable, "examples/python/server.py", *PORTS],
+    "python-hub": [sys.executable, "examples/python/hub.py", "0"],
 }
 
 
@@ -61,7 +62,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:
         try:
-            lines = [process.stdout.readline() for _ in range(3 if SERVERS[request.param] else 1)]
+            lines = [process.stdout.readline() for _ in range(3 if "--works-port" in command else 1)]
             yield Server(process, lines[1 if len(lines) > 1 else 0].split()[-1])
             assert process.poll() is None, "it ended by itself"
         finally:
