@@ -1,6 +1,15 @@
 """
 WebSocket (RFC 6455) on libwsframe.
 
+Server serves many clients, and calls handlers for what they do:
+
+    server = Server()
+    server.on("message", lambda peer, message: peer.send(message))
+    server.listen("127.0.0.1:8080")
+    server.run()
+
+It stands on Hub, whose poll() returns what happened on all connections.
+
 Connection does all of the protocol and no I/O: bytes that were read go in, bytes to be written come out.
 
     with Connection.server() as connection:
@@ -23,7 +32,7 @@ client, after the opening handshake, does this with them:
 
 What the peer did wrong is raised as ProtocolError, with the close code to send, or is an event of the
 connection; what the program did wrong is raised as UsageError. A connection may be used from one thread at a
-time, everything else from any thread at any time.
+time, a hub and a server from one thread only, everything else from any thread at any time.
 """
 
 from wsframe import _ffi
