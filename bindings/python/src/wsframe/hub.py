@@ -75,20 +75,6 @@ class Stats(NamedTuple):
     """How often reading from a peer paused because it did not take what it was sent."""
 
 
-class _Ids(dict[int, Any]):
-    """
-    Ids as arguments. To find one takes a fifth of the time to make it.
-
-    An id stands for the same for ever, so that it can be forgotten at any time.
-    """
-
-    def __missing__(self, id: int) -> Any:
-        if len(self) >= _IDS_KEPT:
-            self.clear()
-        argument = self[id] = _ffi.id_of(integer("id", id, _ID_MAX))
-        return argument
-
-
 class HubConnection(Connection):
     """A connection that a hub has lent. It is the hub's, which does all the I/O, and is never freed here."""
 
@@ -218,7 +204,8 @@ class Hub:
 
         The list is empty when the time is over, after wake(), when the hub has stopped, and when a signal has
         come whose handler does not raise; one that comes just before a call may go unnoticed, so a handler
-        that only sets a flag should call wake(). While it waits other threads run.
+        that only sets a flag should call wake(). One that raises takes the events of the poll with it: better
+        let it call stop(). While a poll waits other threads run.
 
         UsageError: another poll is running, the hub was freed, or it is another thread's or process's
         (ErrorCode.STATE); the system does not let it wait (IO); timeout_ms is out of range.
@@ -298,21 +285,29 @@ class Hub:
         UsageError: pieces of another message are not finished, the hub was freed, or is another thread's or
         process's (ErrorCode.STATE); the text is not UTF-8, or another ARGUMENT is wrong.
         """
-        if type(message) is str and kind is None and compress is None and not more:
-            try:
-                payload, opcode = message.encode(), 1
-            except UnicodeEncodeError:
-                opcode, payload = _outgoing(message, kind, compress, more)
-        elif type(message) is bytes and (kind is _TEXT or kind is _BINARY) and compress is None and not more:
-            payload, opcode = message, kind
-        else:
-            opcode, payload = _outgoing(message, kind, compress, more)
-        size = len(payload)
+        if (
+            type(message) is not bytes
+            or compress is not None
+            or more
+            or (kind is not _TEXT and kind is not _BINARY)
+        ):
+            if type(message) is str and kind is None and compress is None and not more:
+                try:
+                    kind, message = _TEXT, message.encode()
+                except UnicodeEncodeError:
+                    kind, message = _outgoing(message, kind, compress, more)
+            else:
+                kind, message = _outgoing(message, kind, compress, more)
+        try:
+            connection = _ids[id]
+        except KeyError:
+            connection = _id_kept(id)
+        size = len(message)
         if size < _SIZES_LEN:
-            waiting = _send(self._handle, _ids[id], opcode, payload, _SIZES[size])
+            waiting = _send(self._handle, connection, kind, message, _SIZES[size])
         else:
             function = _send if size <= self._short else _ffi.hub_send_long
-            waiting = function(self._handle, _ids[id], opcode, payload, _size_of(size))
+            waiting = function(self._handle, connection, kind, message, _size_of(size))
         return waiting > 0 or (waiting < 0 and self._not_sent(id, waiting))
 
     def send_many(
@@ -326,9 +321,9 @@ class Hub:
         """
         Sends many messages, each on the connection whose id has its place in ids, by one call of the library.
 
-        So the answers to all events of a poll() take half of the time. All of them are str, or all are bytes,
-        and then binary or of the kind that is given. An id may be there more than once. What send() would
-        return False for is left out.
+        So the answers to all events of a poll() take a third of the time. All of them are str, or all are
+        bytes, and then binary or of the kind that is given. An id may be there more than once. What send()
+        would return False for is left out.
 
         Returns how many messages are done with, those that were left out included. That is less than there
         are if the next one cannot be sent; a call that begins with it raises the error.
@@ -559,6 +554,22 @@ def _id(id: int) -> int:
     return integer("id", id, _ID_MAX)
 
 
+_ids: dict[int, Any] = {}
+"""
+Ids as arguments. To find one takes a fifth of the time to make it.
+
+An id stands for the same for ever, so that it can be forgotten at any time.
+"""
+
+
+def _id_kept(id: int) -> Any:
+    """Puts an id there, and returns it."""
+    if len(_ids) >= _IDS_KEPT:
+        _ids.clear()
+    argument = _ids[id] = _ffi.id_of(_id(id))
+    return argument
+
+
 def _name(topic: str) -> tuple[bytes, int]:
     """The name of a topic, and its length."""
     name = text("topic", topic)
@@ -570,7 +581,6 @@ _size_of, _SIZES, _SIZES_LEN = _ffi.size_of, _ffi.SIZES, len(_ffi.SIZES)
 _EVENT_LEN, _unpack_all = _ffi.HUB_EVENT.size, _ffi.HUB_EVENT.iter_unpack
 _TEXT, _BINARY = EventKind.TEXT, EventKind.BINARY
 _new = object.__new__
-_ids = _Ids()
 
 _CALLS = ("poll", "connection")
 if not _HAS_GIL:
