@@ -183,12 +183,12 @@ class Server:
     __slots__ = {
         "__weakref__": None,
         "_config": None,
-        "_grace_ms": None,
         "_handlers": None,
         "_hub": None,
         "_interrupt": None,
         "_is_listening": None,
         "_peers": None,
+        "_stopping": None,
     }
 
     def __init__(self, max_connections: int = 0, **config: Unpack[Config]) -> None:
@@ -206,7 +206,7 @@ class Server:
         self._hub, self._config = Hub(max_connections), config
         self._handlers: dict[str, Callable[..., object]] = {}
         self._peers: dict[int, Peer] = {}
-        self._grace_ms: int | None = None
+        self._stopping: tuple[int, ...] = ()
         self._interrupt: BaseException | None = None
         self._is_listening = False
 
@@ -268,12 +268,16 @@ class Server:
         UsageError: as Hub.poll().
         """
         hub = self._hub
+        told: tuple[int, ...] = ()
         with self._signals():
             while not hub.is_stopped:
-                self._serve(hub.poll())
-                grace_ms, self._grace_ms = self._grace_ms, None
-                if grace_ms is not None:
-                    hub.stop(grace_ms)
+                # The last ones live until the next have come: malloc would give their memory back to the
+                # system, to ask for it again with each batch.
+                events = hub.poll()
+                self._serve(events)
+                if self._stopping is not told:
+                    told = self._stopping
+                    hub.stop(*told)
         interrupt, self._interrupt = self._interrupt, None
         if interrupt is not None:
             raise interrupt
@@ -287,7 +291,7 @@ class Server:
 
         UsageError: grace_ms is out of range.
         """
-        self._grace_ms = integer("grace_ms", grace_ms, _TIME_MAX)
+        self._stopping = (integer("grace_ms", grace_ms, _TIME_MAX),)  # another one with each call
         self._hub.wake()
 
     def _serve(self, events: Iterable[Event]) -> None:
