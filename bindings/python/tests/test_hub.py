@@ -408,14 +408,53 @@ def test_to_free_what_is_lent_gives_it_back(served):
 
 
 def test_a_poll_during_a_call_on_what_is_lent_is_a_usage_error(served):
-    hub, _, _, number = served
+    """As by a signal handler, between what the library has lent and the copy of it."""
+    hub, _, client, number = served
+    lent, refused = hub.connection(number), []
+
+    def call(*_):
+        with pytest.raises(UsageError, match="has lent is running") as caught:
+            hub.poll(0)
+        refused.append(caught.value.code)
+        hub.send(number, "meanwhile")
+        return 0
+
+    assert lent._lent_text(call) is None
+    assert refused == [ErrorCode.STATE]
+    assert client.next(hub).data == b"meanwhile"
+
+
+def test_a_poll_during_a_poll_is_a_usage_error(served, monkeypatch):
+    hub, _, client, number = served
+    module, refused = sys.modules["wsframe.hub"], []
+    function = module._poll
+
+    def poll(*arguments):
+        count = function(*arguments)
+        with pytest.raises(UsageError, match="another poll of this hub is running") as caught:
+            hub.poll(0)
+        refused.append(caught.value.code)
+        hub.send(number, "meanwhile")
+        return count
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_poll", poll)
+        client.send("a")
+        select.select([hub], [], [], 10)
+        assert [event.data for event in hub.poll(0)] == [b"a"]
+    assert refused == [ErrorCode.STATE]
+    assert client.next(hub).data == b"meanwhile"
+
+
+def test_what_an_interrupted_call_did_not_put_back_is_not_lost(served):
+    hub, _, client, number = served
     lent = hub.connection(number)
-    handle, lent._handle = lent._handle, None  # as a call that is running does
-    with pytest.raises(UsageError, match="has lent is running") as caught:
-        hub.poll(0)
-    assert caught.value.code is ErrorCode.STATE
-    lent._handle = handle
-    assert hub.poll(0) == []
+    hub._batch = lent._handle = None
+    client.send("a")
+    assert happened(hub, TEXT).data == b"a"
+    assert hub._batch is hub._lent
+    with pytest.raises(UsageError, match="given back"):
+        lent.send("b")
 
 
 # --- Waiting

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn
 
 from wsframe import _ffi
@@ -149,8 +150,8 @@ class Hub:
         most = integer("max_connections", max_connections, 2**32 - 1)
         result, self._handle = _ffi.new_hub(_ffi.wsframe_hub_config(_ffi.HUB_CONFIG_SIZE, most))
         checked(result)
-        # poll() takes it from _batch, and puts it back: loads and stores are not interrupted, so an exception
-        # from a signal handler loses nothing. The handle lives as long as a call that has it.
+        # poll() takes it from _batch, and puts it back: see _recovered(). The handle lives as long as a call
+        # that has it.
         self._lent = _ffi.Lent()
         self._batch: _ffi.Lent | None = self._lent
         self._lock: Any = None if _HAS_GIL else threading.RLock()
@@ -212,7 +213,7 @@ class Hub:
         """
         handle, lent = self._handle, self._batch
         if handle is None or lent is None:
-            raise self._unusable()
+            handle, lent = self._live(), self._recovered()
         if self._lends:
             self._take_back()
         try:
@@ -501,7 +502,7 @@ class Hub:
         """The handle of a hub that was not freed."""
         handle = self._handle
         if handle is None:
-            raise self._unusable()
+            raise UsageError("the hub was freed", ErrorCode.STATE)
         return handle
 
     def _call(self, function: Callable[..., int], *arguments: object) -> int:
@@ -538,16 +539,30 @@ class Hub:
 
     def _take_back(self) -> None:
         """Makes an end of what connection() has lent."""
-        if any(connection._handle is not connection._owner for connection in self._lends):
-            raise UsageError("a call on a connection that the hub has lent is running", ErrorCode.STATE)
+        for connection in self._lends:
+            if connection._handle is not connection._owner and _calls(connection):
+                raise UsageError("a call on a connection that the hub has lent is running", ErrorCode.STATE)
         for connection in self._lends:
             connection.free()
         self._lends = []
 
-    def _unusable(self) -> UsageError:
-        """What is wrong if there is nothing to take."""
-        why = "the hub was freed" if self._handle is None else "another poll of this hub is running"
-        return UsageError(why, ErrorCode.STATE)
+    def _recovered(self) -> _ffi.Lent:
+        """What a poll has taken that did not put it back: in Python 3.9 a store, too, can be interrupted."""
+        if _calls(self).count("poll") > 1:
+            raise UsageError("another poll of this hub is running", ErrorCode.STATE)
+        return self._lent
+
+
+def _calls(owner: object) -> list[str]:
+    """The names of the calls on an object that are running, in whatever thread."""
+    names = []
+    for innermost in sys._current_frames().values():
+        frame: FrameType | None = innermost
+        while frame is not None:
+            if frame.f_locals.get("self") is owner:
+                names.append(frame.f_code.co_name)
+            frame = frame.f_back
+    return names
 
 
 def _id(id: int) -> int:
