@@ -37,6 +37,9 @@ use Wsframe\Ffi\Failure;
  * an ErrorCode. What the peer does is never an exception: it is an event, and calls on a connection that is over, whoever
  * ended it, return 0 or no events.
  *
+ * A Hub has its own connections, and lends them: what it does itself, which is all of the loop above, it does not let others
+ * do.
+ *
  * A signal handler (pcntl_async_signals) may use other connections. If it interrupts a call on the same one, its own
  * call is a UsageError (ErrorCode::STATE). It must not throw out of a call: PHP 8.2 itself may crash then, whatever it
  * interrupts.
@@ -46,14 +49,6 @@ final class Connection extends Endpoint
     private const SERVER = 0;
     private const CLIENT = 1;
     private const WITHOUT_DEFLATE = 1;
-
-    private readonly int $role;
-
-    protected function __construct(int $role, ?Config $config)
-    {
-        parent::__construct($role, $config);
-        $this->role = $role;
-    }
 
     /** Makes the end that was connected to. It waits for a request, unless the config says startOpen. */
     public static function server(?Config $config = null): self
@@ -71,15 +66,16 @@ final class Connection extends Endpoint
      * Frees the connection; every later call but this one throws.
      *
      * PHP frees what is not used any more, but it waits for its collector where objects refer to each other in a circle,
-     * and that does not see how much memory the library holds. So call it where TCP has ended.
+     * and that does not see how much memory the library holds. So call it where TCP has ended. With a connection that a hub
+     * has lent it does nothing.
      */
     public function free(): void
     {
-        if ($this->isFreed) {
+        if ($this->isFreed || $this->lender !== null) {
             return;
         }
         if ($this->handle === null) {
-            throw Failure::noHandle();
+            throw $this->noHandle();
         }
         $this->isFreed = true;
         $this->__destruct();
@@ -104,7 +100,11 @@ final class Connection extends Endpoint
     public function __debugInfo(): array
     {
         if ($this->handle === null) {
-            return ['state' => $this->isFreed ? 'FREED' : 'IN A CALL'];
+            return ['state' => match (true) {
+                $this->isFreed => 'FREED',
+                $this->lender !== null => 'GIVEN BACK, OR IN A CALL',
+                default => 'IN A CALL',
+            }];
         }
         $states = \array_flip((new \ReflectionClass(State::class))->getConstants());
         return [
@@ -147,7 +147,7 @@ final class Connection extends Endpoint
      */
     public function sendMany(int $kind, array $messages, ?bool $compress = null): int
     {
-        $opcode = $this->opcode($kind, $compress, false);
+        $opcode = Arguments::opcode($this->ffi, $kind, $compress, false);
         [$joined, $lens, $count] = Arguments::joined($this->ffi, 'messages', $messages);
         return $this->call('send_many', $opcode, $joined, $lens, $count);
     }

@@ -5,13 +5,16 @@ declare(strict_types=1);
 namespace Wsframe;
 
 /**
- * One thing that happened on a Connection. Its data are its own.
+ * One thing that happened on a connection. Its data are its own.
  *
  * The properties are there to be read. They are not readonly, and there is no constructor: that would be half of the time
  * that it takes to receive a short message.
  */
 final class Event
 {
+    /** On which connection of a Hub: its id. 0 for a connection of your own. */
+    public int $connection = 0;
+
     /** One of EventKind's constants. */
     public int $kind = 0;
 

@@ -87,7 +87,7 @@ final class ConnectionMisuseTest extends TestCase
             static fn (\ReflectionMethod $method): string => $method->name,
             (new \ReflectionClass(Connection::class))->getMethods(\ReflectionMethod::IS_PUBLIC)
         );
-        $others = ['server', 'client', 'free', 'waitMs', '__destruct', '__serialize', '__unserialize', '__debugInfo'];
+        $others = ['server', 'client', 'lent', 'giveBack', 'free', 'waitMs', '__destruct', '__serialize', '__unserialize', '__debugInfo'];
 
         self::assertEqualsCanonicalizing([...array_keys(self::calls()), ...$others], $methods);
     }

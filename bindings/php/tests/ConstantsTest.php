@@ -13,7 +13,10 @@ use Wsframe\ErrorCode;
 use Wsframe\Event;
 use Wsframe\EventKind;
 use Wsframe\Ffi\FrameCalls;
+use Wsframe\Ffi\HubCalls;
 use Wsframe\Header;
+use Wsframe\Hub;
+use Wsframe\HubStats;
 use Wsframe\Library;
 use Wsframe\Opcode;
 use Wsframe\State;
@@ -46,6 +49,28 @@ final class ConstantsTest extends TestCase
         self::assertEquals(self::inHeader('ROLE') + self::inHeader('ACCEPT'), $private);
     }
 
+    public function testFlagsAndRolesOfTheHub(): void
+    {
+        $private = static fn (string $class): array => (new \ReflectionClass($class))->getConstants();
+
+        self::assertSame(self::inHeader('LISTEN')['REUSE_PORT'], $private(Hub::class)['REUSE_PORT']);
+        self::assertSame(self::inHeader('BATCH')['STOPPED'], $private(HubCalls::class)['STOPPED']);
+        self::assertSame(self::inHeader('ROLE')['SERVER'], HubCalls::ROLE);
+    }
+
+    /** In their order, as they are passed to the constructor by it. */
+    public function testStatsHaveAllFieldsOfTheHeader(): void
+    {
+        $fields = self::fields('stats');
+        $source = file_get_contents((new \ReflectionClass(HubCalls::class))->getFileName());
+        preg_match('/new HubStats\((.*?)\);/s', $source, $arguments);
+        preg_match_all('/->(\w+),/', $arguments[1], $passed);
+        $parameters = (new \ReflectionMethod(HubStats::class, '__construct'))->getParameters();
+
+        self::assertSame($fields, $passed[1]);
+        self::assertSame(array_map(self::camelCase(...), $fields), array_column($parameters, 'name'));
+    }
+
     public function testDeflateHasAllFieldsOfTheHeader(): void
     {
         self::assertSame(
@@ -75,10 +100,10 @@ final class ConstantsTest extends TestCase
         self::assertEquals(self::inHeader('ERROR'), self::constants(ErrorCode::class));
     }
 
-    /** But for connection, which is reserved, and offset, which is where data is. */
+    /** But for offset, which is where data is. */
     public function testAnEventHasAllFieldsOfTheHeader(): void
     {
-        $fields = array_diff(self::fields('event'), ['connection', 'offset', 'len']);
+        $fields = array_diff(self::fields('event'), ['offset', 'len']);
 
         self::assertEqualsCanonicalizing(
             [...array_map(self::camelCase(...), $fields), 'data'],
@@ -99,10 +124,19 @@ final class ConstantsTest extends TestCase
     /** What FFI is told of, and what the binding reads: all of the records that C writes. */
     public function testTheRecordsThatAreWrittenForTheBindingAreRead(): void
     {
-        $source = file_get_contents(__DIR__ . '/../src/Ffi/Endpoint.php');
-        foreach (['event' => ['connection'], 'batch' => ['reserved', 'count'], 'output' => ['len', 'flags']] as $record => $not) {
-            foreach (array_diff(self::fields($record), $not) as $field) {
-                self::assertStringContainsString("->$field", $source, "the $field of wsframe_$record");
+        $folder = __DIR__ . '/../src/Ffi';
+        foreach (
+            [
+                'Endpoint' => ['event' => ['connection'], 'batch' => ['reserved', 'count'], 'output' => ['len', 'flags']],
+                'HubCalls' => ['batch' => ['reserved', 'count'], 'stats' => [], 'hub_config' => []],
+                'EventRecord' => ['event' => []],
+            ] as $file => $records
+        ) {
+            $source = file_get_contents("$folder/$file.php");
+            foreach ($records as $record => $not) {
+                foreach (array_diff(self::fields($record), $not) as $field) {
+                    self::assertStringContainsString("->$field", $source, "the $field of wsframe_$record in $file");
+                }
             }
         }
     }

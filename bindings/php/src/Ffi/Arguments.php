@@ -48,6 +48,12 @@ final class Arguments
         };
     }
 
+    /** An opcode with what is said beside it. */
+    public static function opcode(FFI $ffi, int $kind, ?bool $compress, bool $more): int
+    {
+        return self::number('kind', $kind) | self::compress($ffi, $compress) | ($more ? $ffi->WSFRAME_OPCODE_MORE : 0);
+    }
+
     /** C would read four bytes wherever they are. */
     public static function key(string $key): string
     {
@@ -71,6 +77,19 @@ final class Arguments
                 : throw new \TypeError("$what have to be strings; [$key] is of type " . \get_debug_type($string));
         }
         return $list;
+    }
+
+    /** Ids of connections as C takes many. */
+    public static function ids(FFI $ffi, array $ids): CData
+    {
+        $numbers = $ffi->new('uint64_t[' . (\count($ids) ?: 1) . ']');
+        $i = 0;
+        foreach ($ids as $key => $id) {
+            $numbers[$i++] = \is_int($id)
+                ? $id
+                : throw new \TypeError("ids have to be ints; [$key] is of type " . \get_debug_type($id));
+        }
+        return $numbers;
     }
 
     /**

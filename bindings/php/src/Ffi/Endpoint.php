@@ -7,7 +7,6 @@ namespace Wsframe\Ffi;
 use FFI;
 use FFI\CData;
 use Wsframe\Config;
-use Wsframe\DataFlag;
 use Wsframe\Deflate;
 use Wsframe\ErrorCode;
 use Wsframe\Event;
@@ -24,6 +23,9 @@ use Wsframe\UsageError;
  * calling C no handler can free it. Where C lends memory that PHP reads afterwards, the handle is taken out of this
  * object meanwhile: a handler that uses or frees the connection then finds none.
  *
+ * A connection that a hub has lent keeps the hub's handle from handlers as well while it reads: they could end the loan. And
+ * the hub ends no loan while a call is running on what it lent.
+ *
  * The records that C writes belong to one connection, so that a handler that uses another one does not write to them.
  * Nothing is allocated for a call but what is returned.
  *
@@ -37,19 +39,16 @@ abstract class Endpoint
     /** So many places of the output are looked at for one write. */
     private const PARTS = 16;
 
-    /** Data that are longer, on the average, are copied from where C has them; others are cut out of one copy of all. */
-    private const SHORT = 512;
-
-    /** Flags of a whole message that was not compressed: such an event has no close code and no error. */
-    private const WHOLE = DataFlag::FIRST | DataFlag::LAST;
-
     /** So much of what was written C may be told later. It is little beside the high water from here on. */
     private const UNTOLD = 4096;
     private const HIGH_WATER = 16 * self::UNTOLD;
 
-    /** Null once it was freed, and while a call that reads what the library lent is running. */
+    /** Null once it was freed or given back, and while a call that reads what the library lent is running. */
     protected ?CData $handle = null;
     protected bool $isFreed = false;
+    /** The hub that has lent the connection, until its next poll. */
+    protected ?HubCalls $lender = null;
+    protected readonly int $role;
     protected FFI $ffi;
 
     private CData $batch;
@@ -72,15 +71,22 @@ abstract class Endpoint
     /** Whether a piece of a message was sent, of which there may be more. */
     private bool $isInPieces = false;
 
-    protected function __construct(int $role, ?Config $config)
+    /** @param CData|null $lent The handle that the lender lends; there is no config then. */
+    protected function __construct(int $role, ?Config $config, ?HubCalls $lender = null, ?CData $lent = null)
     {
         $ffi = Loader::ffi();
+        $this->role = $role;
         $this->ffi = $ffi;
         $this->batch = $ffi->new('wsframe_batch');
         $this->batchAddress = FFI::addr($this->batch);
         $this->output = $ffi->new('wsframe_output');
         $this->output->wait_ms = Config::NEVER;
         $this->outputAddress = FFI::addr($this->output);
+        if ($lender !== null) {
+            // Whether a message is being sent in pieces, only the hub knows.
+            [$this->lender, $this->handle, $this->isInPieces] = [$lender, $lent, true];
+            return;
+        }
         $record = null;
         if ($config !== null) {
             $record = ConfigRecord::of($ffi, $config);
@@ -91,8 +97,26 @@ abstract class Endpoint
         $this->handle = $handle;
     }
 
+    /** @internal What a hub lends; see Hub::connection(). */
+    public static function lent(HubCalls $lender, CData $handle): static
+    {
+        return new static($lender::ROLE, null, $lender, $handle);
+    }
+
+    /** @internal Ends the loan, before what was lent may be another's. */
+    public function giveBack(): void
+    {
+        if ($this->handle === null) {
+            throw $this->noHandle();
+        }
+        $this->handle = null;
+    }
+
     public function __destruct()
     {
+        if ($this->lender !== null) {
+            return;
+        }
         $handle = $this->handle;
         $this->handle = null;
         if ($handle !== null) {
@@ -121,20 +145,20 @@ abstract class Endpoint
         $this->handle = null;
         try {
             if ($handle === null) {
-                throw Failure::noHandle();
+                throw $this->noHandle();
             }
             $count = $this->ffi->wsframe_connection_receive($handle, $data, \strlen($data), $this->batchAddress);
             $batch = $this->batch;
             if ($count !== 1) {
                 return $this->batched($count);
             }
-            // As event() does it, without a call.
+            // As EventRecord does it, without a call.
             $record = $batch->events;
             $event = new Event();
             $event->kind = $record->kind;
             $flags = $record->flags;
-            $this->isAnswer = $flags === self::WHOLE;
-            if ($flags !== self::WHOLE) {
+            $this->isAnswer = $flags === EventRecord::WHOLE;
+            if ($flags !== EventRecord::WHOLE) {
                 $event->flags = $flags;
                 $event->closeCode = $record->close_code;
                 $event->error = $record->error;
@@ -174,7 +198,7 @@ abstract class Endpoint
     {
         $this->lent = 0;
         if ($kind >> 4 !== 0 || $more || $compress !== null) {
-            $kind = $this->opcode($kind, $compress, $more);
+            $kind = Arguments::opcode($this->ffi, $kind, $compress, $more);
             $this->isInPieces = $this->isInPieces || $more;
         }
         $waiting = $this->ffi->wsframe_connection_send($this->handle, $kind, $payload, \strlen($payload));
@@ -273,7 +297,7 @@ abstract class Endpoint
         $this->handle = null;
         try {
             if ($handle === null) {
-                throw Failure::noHandle();
+                throw $this->noHandle();
             }
             $told = $sent + $this->written;
             $len = $this->ffi->wsframe_connection_output($handle, $told, $nowMs, $this->outputAddress);
@@ -360,16 +384,9 @@ abstract class Endpoint
     {
         [$this->lent, $this->written] = [0, 0];
         $arguments[] = $this->batchAddress;
-        $handle = $this->handle;
-        $this->handle = null;
-        try {
-            if ($handle === null) {
-                throw Failure::noHandle();
-            }
-            return $this->batched($this->ffi->{"wsframe_connection_$name"}($handle, ...$arguments));
-        } finally {
-            $this->handle = $handle;
-        }
+        return $this->alone(fn (CData $handle): iterable => $this->batched(
+            $this->ffi->{"wsframe_connection_$name"}($handle, ...$arguments)
+        ));
     }
 
     /** Copies what a connection lends, or null if C says NULL. */
@@ -377,17 +394,10 @@ abstract class Endpoint
     {
         $place = $this->ffi->new('const void *[1]');
         $arguments[] = $place;
-        $handle = $this->handle;
-        $this->handle = null;
-        try {
-            if ($handle === null) {
-                throw Failure::noHandle();
-            }
+        return $this->alone(function (CData $handle) use ($name, $arguments, $place): ?string {
             $len = Failure::none($this->ffi->{"wsframe_connection_$name"}($handle, ...$arguments));
             return $place[0] === null ? null : FFI::string($place[0], $len);
-        } finally {
-            $this->handle = $handle;
-        }
+        });
     }
 
     /** @return list<array{string, string}> Names and values of the fields of a head. */
@@ -396,19 +406,31 @@ abstract class Endpoint
         $record = $this->ffi->new('wsframe_field');
         $address = FFI::addr($record);
         $text = static fn (?CData $place, int $len): string => $place === null ? '' : FFI::string($place, $len);
-        $handle = $this->handle;
-        $this->handle = null;
-        try {
-            if ($handle === null) {
-                throw Failure::noHandle();
-            }
+        return $this->alone(function (CData $handle) use ($record, $address, $text): array {
             $fields = [];
             while (Failure::none($this->ffi->wsframe_connection_field_at($handle, \count($fields), $address)) > 0) {
                 $fields[] = [$text($record->name, $record->name_len), $text($record->value, $record->value_len)];
             }
             return $fields;
+        });
+    }
+
+    /** Runs a call that reads what the library lends, which nobody may free meanwhile. */
+    private function alone(\Closure $call): mixed
+    {
+        [$handle, $hub] = [$this->handle, null];
+        $this->handle = null;
+        try {
+            if ($handle === null) {
+                throw $this->noHandle();
+            }
+            $hub = $this->lender?->take();
+            return $call($handle);
         } finally {
             $this->handle = $handle;
+            if ($hub !== null) {
+                $this->lender->give($hub);
+            }
         }
     }
 
@@ -433,14 +455,6 @@ abstract class Endpoint
         );
     }
 
-    /** An opcode with what is said beside it. */
-    protected function opcode(int $kind, ?bool $compress, bool $more): int
-    {
-        return Arguments::number('kind', $kind)
-            | Arguments::compress($this->ffi, $compress)
-            | ($more ? $this->ffi->WSFRAME_OPCODE_MORE : 0);
-    }
-
     private function done(int $returned): int
     {
         return $returned >= 0 ? $returned : throw $this->failure($returned);
@@ -449,7 +463,15 @@ abstract class Endpoint
     /** Why a call has failed that was given $this->handle. */
     private function failure(int $code): \Exception
     {
-        return $this->handle === null ? Failure::noHandle() : Failure::last($code);
+        return $this->handle === null ? $this->noHandle() : Failure::last($code);
+    }
+
+    /** Why there is no handle. */
+    protected function noHandle(): UsageError
+    {
+        return Failure::noHandle(
+            $this->lender === null ? 'the connection was freed' : "the connection was lent until the hub's next poll() or its end"
+        );
     }
 
     /**
@@ -467,14 +489,16 @@ abstract class Endpoint
             [$records, $data, $len] = [$batch->events, $batch->data, $batch->data_len];
             $all = match (true) {
                 $len === 0 => '',
-                $len <= $count * self::SHORT => FFI::string($data, $len),
+                $len <= $count * EventRecord::SHORT => FFI::string($data, $len),
                 default => null,
             };
+            // Those of a hub have the connection in the record.
+            $whole = $this->lender === null ? EventRecord::WHOLE : null;
             for ($i = 0; $i < $count; $i++) {
                 $record = $records[$i];
-                if ($record->flags !== self::WHOLE) {
+                if ($record->flags !== $whole) {
                     $this->isAnswer = false;
-                    $events[] = self::event($record, $data);
+                    $events[] = EventRecord::read($record, $data);
                     continue;
                 }
                 $event = new Event();
@@ -485,20 +509,8 @@ abstract class Endpoint
                 $events[] = $event;
             }
         }
-        return $batch->flags === 0 ? $events : $this->andTheRest($events);
-    }
-
-    private static function event(CData $record, ?CData $data): Event
-    {
-        $event = new Event();
-        $event->kind = $record->kind;
-        $event->flags = $record->flags;
-        $event->closeCode = $record->close_code;
-        $event->error = $record->error;
-        if ($record->len > 0) {
-            $event->data = FFI::string($data + $record->offset, $record->len);
-        }
-        return $event;
+        // The rest of what a hub has comes with its next poll.
+        return $batch->flags === 0 || $this->lender !== null ? $events : $this->andTheRest($events);
     }
 
     /**

@@ -40,11 +40,9 @@ final class Failure
         return new UsageError($message, ErrorCode::ARGUMENT);
     }
 
-    public static function noHandle(): UsageError
+    /** @param string $why Why there is no handle, if it is not because a call is running that a signal has interrupted. */
+    public static function noHandle(string $why): UsageError
     {
-        return new UsageError(
-            'the connection was freed, or a signal handler interrupted another call on it',
-            ErrorCode::STATE
-        );
+        return new UsageError("$why, or a signal handler interrupted another call on it", ErrorCode::STATE);
     }
 }
