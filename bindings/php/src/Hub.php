@@ -93,19 +93,16 @@ final class Hub extends HubCalls
         try {
             return $this->call('listen', $address, \strlen($address), $flags, $this->config($config));
         } catch (UsageError $refused) {
-            throw $refused->getCode() === ErrorCode::IO ? self::refused($address, $refused) : $refused;
+            throw $refused->getCode() === ErrorCode::IO ? self::refused($address) : $refused;
         }
     }
 
-    /** PHP cannot read errno, in which C has the reason; so PHP's own sockets are asked, who are refused as well. */
-    private static function refused(string $address, UsageError $refused): UsageError
+    /** PHP cannot read errno, which has the reason; so PHP's own sockets are asked, who are refused as well. */
+    private static function refused(string $address): UsageError
     {
-        $url = \str_starts_with($address, 'unix:') ? 'unix://' . \substr($address, 5) : "tcp://$address";
-        $socket = @\stream_socket_server($url, $code, $reason);
-        if ($socket !== false) {
-            return $refused;
-        }
-        return new UsageError("the operating system refused to listen at $address: $reason", ErrorCode::IO);
+        @\stream_socket_server("tcp://$address", $code, $reason);
+        $reason = $reason === '' ? '' : ": $reason";
+        return new UsageError("the operating system refused to listen at $address$reason", ErrorCode::IO);
     }
 
     /**

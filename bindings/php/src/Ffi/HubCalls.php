@@ -137,7 +137,11 @@ abstract class HubCalls
         }
     }
 
-    /** @return list<Event> */
+    /**
+     * What C has left in the batch. To unpack() all records takes half as long again, an array for each event no less.
+     *
+     * @return list<Event>
+     */
     private function events(int $count): array
     {
         $batch = $this->batch;
