@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Wsframe\Tests;
 
 require_once __DIR__ . '/event.php';
+require_once __DIR__ . '/Misuse.php';
 
 use PHPUnit\Framework\TestCase;
 use Wsframe\Config;
@@ -19,6 +20,8 @@ use Wsframe\UsageError;
 /** Whatever a program does with a connection, it gets an exception and never a crash, and the memory comes back. */
 final class ConnectionMisuseTest extends TestCase
 {
+    use Misuse;
+
     /** RFC 6455 section 5.7. */
     private const HELLO = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 
@@ -322,38 +325,6 @@ final class ConnectionMisuseTest extends TestCase
     private static function unserialize(): mixed
     {
         return unserialize('O:18:"Wsframe\Connection":0:{}');
-    }
-
-    /** Runs $work while signals come, until they are many and it says that it is enough, and returns how many came. */
-    private static function underSignals(\Closure $handler, \Closure $work): int
-    {
-        $signals = 0;
-        pcntl_async_signals(true);
-        pcntl_signal(SIGUSR1, static function () use ($handler, &$signals): void {
-            $signals++;
-            $handler();
-        });
-        $sender = proc_open(['sh', '-c', 'while kill -USR1 ' . getmypid() . '; do :; done'], [], $pipes);
-        try {
-            $deadline = time() + 30;
-            do {
-                $isEnough = $work();
-            } while (($signals < 300 || !$isEnough) && time() < $deadline);
-        } finally {
-            pcntl_signal(SIGUSR1, SIG_IGN);
-            proc_terminate($sender);
-            proc_close($sender);
-            pcntl_signal(SIGUSR1, SIG_DFL);
-            pcntl_async_signals(false);
-        }
-        return $signals;
-    }
-
-    private static function residentBytes(): int
-    {
-        gc_collect_cycles();
-        $statm = @file_get_contents('/proc/self/statm');
-        return $statm === false ? getrusage()['ru_maxrss'] * 1024 : (int) explode(' ', $statm)[1] * 4096;
     }
 
     private static function assertFreed(\Closure $call): void
