@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -25,14 +27,14 @@ PROGRAMS = dict(re.findall(r"<!-- (examples/php/\w+\.php) -->\n```php\n(.*?)```\
 
 
 def test_the_programs_are_the_files_they_name() -> None:
-    assert len(PROGRAMS) == 2
+    assert len(PROGRAMS) == 4
     for file, program in PROGRAMS.items():
         assert program == (ROOT / file).read_text(), file
 
 
 @contextmanager
-def serving(program: str, folder: Path) -> Iterator[str]:
-    """The address of a program of the README that was copied to a folder, with the binding where it wants it."""
+def running(program: str, folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A program of the README that was copied to a folder, with the binding where it wants it, and its address."""
     place = folder / "examples/php"
     place.mkdir(parents=True)
     (place / "server.php").write_text(PROGRAMS[program])
@@ -41,11 +43,18 @@ def serving(program: str, folder: Path) -> Iterator[str]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(["php", place / "server.php", "0"], **pipes) as process:
         try:
-            yield process.stdout.readline().strip()
-            assert process.poll() is None, "it serves on"
+            yield process, process.stdout.readline().strip()
         finally:
             process.terminate()
         assert process.stdout.read() == "", "without a word"
+
+
+@contextmanager
+def serving(program: str, folder: Path) -> Iterator[str]:
+    """Its address, while it runs."""
+    with running(program, folder) as (process, url):
+        yield url
+        assert process.poll() is None, "it serves on"
 
 
 def connect(url: str):
@@ -64,28 +73,29 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def peers(url: str, stack: ExitStack) -> socket.socket:
+def peers(url: str, stack: ExitStack, target: str = "/") -> socket.socket:
     """Brings peers of all kinds, and returns the one that never reads."""
-    hello = request("/") + client_frame(0x81, b"Hello")
+    hello = request(target) + client_frame(0x81, b"Hello")
     stack.enter_context(raw(url, b""))  # silent
     stack.enter_context(raw(url, hello[:50]))
-    stack.enter_context(raw(url, request("/")))
+    stack.enter_context(raw(url, request(target)))
     for hostile in (
         b"\xff" * 100 + b"\r\n\r\n",
-        request("/") + b"\xff" * 100,
-        request("/") + client_frame(0x81, b"\xff"),
+        request(target) + b"\xff" * 100,
+        request(target) + client_frame(0x81, b"\xff"),
     ):
         read_to_end(stack.enter_context(raw(url, hostile)))
     reset(raw(url, hello))  # leaving
-    reset(raw(url, request("/") + client_frame(0x01, bytes(100_000))))
+    reset(raw(url, request(target) + client_frame(0x01, bytes(100_000))))
     with raw(url, hello + client_frame(0x88, struct.pack(">H", 1000))) as polite:
         assert close_code(split_head(read_to_end(polite))[1]) == 1000
-    stack.enter_context(raw(url, request("/") + client_frame(0x88, b"")))
-    return stack.enter_context(raw(url, request("/")))
+    stack.enter_context(raw(url, request(target) + client_frame(0x88, b"")))
+    return stack.enter_context(raw(url, request(target)))
 
 
-def test_the_echo_server(tmp_path: Path) -> None:
-    with serving("examples/php/echo.php", tmp_path) as url, ExitStack() as stack:
+@pytest.mark.parametrize("program", ["hub", "echo"])
+def test_the_echo_servers(program: str, tmp_path: Path) -> None:
+    with serving(f"examples/php/{program}.php", tmp_path) as url, ExitStack() as stack:
         slow = peers(url, stack)
         client = stack.enter_context(connect(url))
         slow.setblocking(False)
@@ -106,6 +116,67 @@ def test_the_echo_server(tmp_path: Path) -> None:
             received += len(slow.recv(1 << 20))
         client.close(1001)
         assert client.close_code == 1001
+
+
+def test_the_chat(tmp_path: Path) -> None:
+    with serving("examples/php/chat_server.php", tmp_path) as url, ExitStack() as stack:
+        peers(url, stack, "/?name=noise")
+        room = f"{url}a%20room?x=1&name="
+        one, two = (stack.enter_context(connect(room + name)) for name in ("one", "%E4%BA%8C"))
+        assert [one.recv(timeout=10), one.recv(timeout=10)] == ["one is here", "二 is here"]
+        assert two.recv(timeout=10) == "二 is here"
+        elsewhere = stack.enter_context(connect(f"{url}elsewhere?name=three"))
+        assert elsewhere.recv(timeout=10) == "three is here"
+        one.send(b"no text")
+        one.send("Hello")
+        assert two.recv(timeout=10) == "one: Hello"
+        two.send("Hi")
+        assert one.recv(timeout=10) == "二: Hi"
+        deaf = stack.enter_context(raw(url, request("/elsewhere?name=deaf")))
+        assert elsewhere.recv(timeout=10) == "deaf is here"
+        for i in range(400):
+            elsewhere.send(f"{i} " + "x" * 60_000)
+        two.close()
+        assert one.recv(timeout=10) == "二 has left"
+        reset(deaf)
+        assert elsewhere.recv(timeout=10) == "deaf has left"
+        for target in (b"/", b"//:", b"/?name[]=a", b"/?name=%ff", b"/?name=two+words", b"/?name=" + b"x" * 21):
+            with raw(url, request(target.decode())) as nameless:
+                assert read_to_end(nameless).startswith(b"HTTP/1.1 403 "), target
+        with raw(url, b"GET /?name=page HTTP/1.1\r\nHost: a\r\n\r\n") as browser:
+            assert read_to_end(browser).startswith(b"HTTP/1.1 426 ")
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("program", ["hub", "chat_server"])
+def test_a_server_that_is_told_to_end_says_so_to_everybody(program: str, end: signal.Signals, tmp_path: Path) -> None:
+    with running(f"examples/php/{program}.php", tmp_path) as (process, url), ExitStack() as stack:
+        clients = [stack.enter_context(connect(f"{url}?name=one")) for _ in range(5)]
+        silent = stack.enter_context(raw(url, b""))
+        process.send_signal(end)
+        for client in clients:
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    client.recv(timeout=10)
+            assert closed.value.rcvd.code == 1001
+        assert silent.recv(100) == b""
+        assert process.wait(timeout=10) == 0
+
+
+def test_more_clients_than_select_can_watch(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    try:
+        with serving("examples/php/hub.php", tmp_path) as url, ExitStack() as stack:
+            crowd = [stack.enter_context(raw(url, request("/"))) for _ in range(1500)]
+            for connection in crowd:
+                connection.sendall(client_frame(0x81, b"Hello"))
+            for connection in crowd:
+                received = b""
+                while not received.endswith(b"\x81\x05Hello"):
+                    received += connection.recv(1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_broadcast(tmp_path: Path) -> None:

@@ -84,15 +84,17 @@ final class Server
      *
      * @param string $address For instance "127.0.0.1:8000" or "unix:/run/chat.socket"; port 0 lets the system choose.
      *
+     * @param bool $reusePort As for Hub::listen(): for several processes at the same port.
+     *
      * @throws UsageError As Hub::listen().
      */
-    public function listen(string $address): int
+    public function listen(string $address, bool $reusePort = false): int
     {
         $config = $this->config;
         if ($this->callbacks['request'] !== null) {
             $config = new Config(...['ask' => true] + \get_object_vars($config ?? new Config()));
         }
-        $port = $this->hub->listen($address, $config);
+        $port = $this->hub->listen($address, $config, $reusePort);
         $this->hasListened = true;
         return $port;
     }
