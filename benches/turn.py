@@ -47,6 +47,7 @@ SERVERS = {
     "wsframe Python": Server(PROGRAMS / "wsframe_echo.py", LIBRARY),
     "example C": EXAMPLE_C,
     "hub C": HUB,
+    "hub PHP": Server(EXAMPLES / "php/hub.php", LIBRARY, ("0",)),
     "hub Python": Server(EXAMPLES / "python/hub.py", LIBRARY, ("0",)),
     "example PHP": Server(EXAMPLES / "php/server.php", LIBRARY, PORTS, line=2),
     "example Python": Server(EXAMPLES / "python/server.py", LIBRARY, PORTS, line=2),

@@ -14,7 +14,7 @@ use Wsframe\Config;
 use Wsframe\Peer;
 use Wsframe\Server;
 
-$server = new Server(new Config(deflate: true));
+$server = new Server(new Config(deflate: true, maxInflatedLen: 16 << 20));
 $server->on('message', fn (Peer $peer, string $data, int $kind) => $peer->send($data, $kind));
 $port = $server->listen('127.0.0.1:' . ($argv[1] ?? 8000));
 echo "ws://127.0.0.1:$port/\n";

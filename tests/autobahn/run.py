@@ -36,6 +36,7 @@ SERVERS = {
     "c-server": ["{c}/echo"],
     "c-hub": ["{c}/hub"],
     "php-server": ["php", "examples/php/server.php", "--resolution-port", "0", "--works-port", "0"],
+    "php-hub": ["php", "examples/php/hub.php", "0"],
     "python-server": [sys.executable, "examples/python/server.py", "--resolution-port", "0", "--works-port", "0"],
     "python-hub": [sys.executable, "examples/python/hub.py", "0"],
 }

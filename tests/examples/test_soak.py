@@ -40,6 +40,7 @@ PORTS = ["--resolution-port", "0", "--works-port", "0"]
 SERVERS = {
     "c": [],
     "php": ["php", "examples/php/server.php", *PORTS],
+    "php-hub": ["php", "examples/php/hub.php", "0"],
     "python": [sys.executable, "examples/python/server.py", *PORTS],
     "python-hub": [sys.executable, "examples/python/hub.py", "0"],
 }
