@@ -49,8 +49,8 @@ final class EventKind
     public const ERROR = 19;
 
     /**
-     * TCP has ended, as Connection::gone() was told: closeCode is that of the peer's close frame if the closing handshake
-     * was done, else 1006; error is that of the failure if there was one.
+     * TCP has ended, as a hub has seen or Connection::gone() was told: closeCode is that of the peer's close frame if the
+     * closing handshake was done, else 1006; error is that of the failure if there was one.
      */
     public const GONE = 20;
 

@@ -15,6 +15,7 @@ use Wsframe\EventKind;
 use Wsframe\Hub;
 use Wsframe\Message;
 use Wsframe\Opcode;
+use Wsframe\State;
 use Wsframe\UsageError;
 
 /** Whatever a program does with a hub, it gets an exception and never a crash, and the memory comes back. */
@@ -260,6 +261,38 @@ final class HubMisuseTest extends TestCase
         self::assertGreaterThanOrEqual(300, $signals);
         self::assertGreaterThan(0, $freed);
         self::assertGreaterThan(0, $refused);
+    }
+
+    /**
+     * To stop answers the request, and then the head may be gone: it is read whole, or not at all.
+     *
+     * @requires extension pcntl
+     */
+    public function testASignalHandlerThatStopsTheHubTakesNoHeadAway(): void
+    {
+        $hub = null;
+        $handler = static function () use (&$hub): void {
+            $hub?->stop();
+        };
+        [$wrong, $stopped] = [0, 0];
+        $signals = self::underSignals($handler, static function () use (&$hub, &$wrong, &$stopped): bool {
+            $own = new Hub();
+            $client = new Client('tcp://127.0.0.1:' . $own->listen('127.0.0.1:0', new Config(ask: true)));
+            $client->turn();
+            while (($asked = $own->poll()) === []) {
+            }
+            $lent = $own->connection($asked[0]->connection);
+            $expected = $lent->fields();
+            for ($hub = $own; $lent->state() === State::ASKED;) {
+                $fields = $lent->fields();
+                $wrong += $fields === $expected || $fields === [] ? 0 : 1;
+            }
+            $hub = null;
+            return ++$stopped > 10;
+        });
+
+        self::assertSame(0, $wrong);
+        self::assertGreaterThanOrEqual(300, $signals);
     }
 
     /** @requires extension pcntl */
