@@ -131,7 +131,7 @@ final class Server
     /** @return array<int, callable|int|string> The former handlers, by signal. */
     private function catchSignals(): array
     {
-        if (!\extension_loaded('pcntl')) {
+        if (!\function_exists('pcntl_signal')) {
             return [];
         }
         $former = [];

@@ -191,10 +191,13 @@ abstract class HubCalls
             $kind = Arguments::opcode($this->ffi, $kind, $compress, $more);
         }
         $waiting = $this->ffi->wsframe_hub_send($this->handle, $id, $kind, $payload, \strlen($payload));
-        return $waiting > 0 || $waiting < 0 && $this->isMissed($id, $waiting);
+        if ($waiting < 0) {
+            $this->excuse($id, $waiting);
+        }
+        return $waiting > 0;
     }
 
-    /** Takes the handle out of this object, for a call that reads what the library lends. */
+    /** @internal Takes the handle out of this object, for a call that reads what the library lends. */
     public function take(): CData
     {
         $handle = $this->handle;
@@ -202,7 +205,7 @@ abstract class HubCalls
         return $handle ?? throw $this->noHandle();
     }
 
-    /** Puts the handle back, and does what a signal handler has asked for meanwhile. */
+    /** @internal Puts the handle back, and does what a signal handler has asked for meanwhile. */
     public function give(CData $handle): void
     {
         $this->handle = $handle;
@@ -294,7 +297,7 @@ abstract class HubCalls
         );
     }
 
-    /** Whether there is a handle, will be none, or is one when a call has ended. */
+    /** What __debugInfo() calls it. */
     protected function state(): string
     {
         return match (true) {
@@ -313,13 +316,15 @@ abstract class HubCalls
         $this->loans = [];
     }
 
-    /** False if a message was not sent because of what the peer does or has not done yet. */
-    private function isMissed(int $id, int $returned): bool
+    /** Throws, unless a message was not sent because of what the peer does, or has not done yet. */
+    private function excuse(int $id, int $returned): void
     {
         $failure = $this->failure($returned);
         $isPeers = $returned === ErrorCode::SPACE
             || $returned === ErrorCode::STATE && $this->lend($id)?->state() < State::OPEN;
-        return $isPeers ? false : throw $failure;
+        if (!$isPeers) {
+            throw $failure;
+        }
     }
 
     /** Why a call has failed that was given $this->handle. */
