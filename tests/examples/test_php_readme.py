@@ -34,7 +34,7 @@ def test_the_programs_are_the_files_they_name() -> None:
 
 
 @contextmanager
-def running(program: str, folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+def running(program: str, folder: Path, *before: str) -> Iterator[tuple[subprocess.Popen, str]]:
     """A program of the README that was copied to a folder, with the binding where it wants it, and its address."""
     place = folder / "examples/php"
     place.mkdir(parents=True)
@@ -42,7 +42,7 @@ def running(program: str, folder: Path) -> Iterator[tuple[subprocess.Popen, str]
     shutil.copytree(ROOT / "bindings/php/src", folder / "bindings/php/src")
     shutil.copy(ROOT / "bindings/php/autoload.php", folder / "bindings/php")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(["php", place / "server.php", "0"], **pipes) as process:
+    with subprocess.Popen([*before, "php", place / "server.php", "0"], **pipes) as process:
         try:
             yield process, process.stdout.readline().strip()
         finally:
@@ -168,6 +168,20 @@ def test_a_server_that_is_told_to_end_says_so_to_everybody(program: str, end: si
             assert client.close_code == 1001
         assert silent.recv(100) == b""
         assert process.wait(timeout=10) == 0
+
+
+def test_a_server_without_descriptors_waits_for_some(tmp_path: Path) -> None:
+    limit = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"]
+    with running("examples/php/hub.php", tmp_path, *limit) as (process, url), ExitStack() as stack:
+        first = stack.enter_context(connect(url))
+        crowd = [stack.enter_context(raw(url, request("/"))) for _ in range(60)]
+        assert split_head(crowd[0].recv(1000))[0].startswith(b"HTTP/1.1 101 ")
+        first.send("served")
+        assert first.recv(timeout=10) == "served"
+        for connection in crowd[:40]:
+            reset(connection)
+        assert split_head(crowd[-1].recv(1000))[0].startswith(b"HTTP/1.1 101 ")
+        assert process.poll() is None, "it serves on"
 
 
 def test_more_clients_than_select_can_watch(tmp_path: Path) -> None:
