@@ -24,23 +24,23 @@ use Wsframe\Ffi\HubCalls;
  *
  * Server is the same with callbacks.
  *
- * A connection has an id: a number, never 0, that no other connection of the hub has had or will have. What is done with an
- * id whose connection is gone does nothing, and returns false. A peer that does not take what it is sent is not read from;
- * pings are answered, and who had his time is given up: see Config.
+ * A connection has an id: a number, never 0, that no other connection of the hub has had or will have. What is done
+ * with an id whose connection is gone does nothing, and returns false. A peer that does not take what it is sent is not
+ * read from; pings are answered, and who had his time is given up: see Config.
  *
  * Methods throw a UsageError if the call was wrong; nothing was done then. What a peer does is never an exception.
  *
- * A hub belongs to the process that made it: after a fork, make a new one in the child. A signal handler (pcntl_async_signals)
- * may call stop() at any time; another call, if it interrupts one on the hub, may be a UsageError (ErrorCode::STATE). It must
- * not throw: PHP 8.2 itself may crash then.
+ * A hub belongs to the process that made it: after a fork, make a new one in the child. A signal handler
+ * (pcntl_async_signals) may call stop() at any time; another call, if it interrupts one on the hub, may be a UsageError
+ * (ErrorCode::STATE). It must not throw: PHP 8.2 itself may crash then.
  */
 final class Hub extends HubCalls
 {
     private const REUSE_PORT = 1;
 
     /**
-     * @param int $maxConnections How many clients are let in at a time; others wait until one leaves. 0 for as many as the
-     *     system has descriptors for.
+     * @param int $maxConnections How many clients are let in at a time; others wait until one leaves. 0 for as many as
+     *     the system has descriptors for.
      *
      * @throws UsageError If the system has no descriptor for the hub (ErrorCode::IO), or no memory (MEMORY).
      */
@@ -73,16 +73,17 @@ final class Hub extends HubCalls
     }
 
     /**
-     * Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or "unix:/run/chat.socket".
-     * Names are not looked up. Returns the port, 0 for a Unix socket. A hub may listen at several addresses.
+     * Listens at an address: "127.0.0.1:8080", "[::1]:8080", "[::]:8080", which takes IPv4 as well, or
+     * "unix:/run/chat.socket". Names are not looked up. Returns the port, 0 for a Unix socket. A hub may listen at
+     * several addresses.
      *
-     * The file of a Unix socket that a server has left over is replaced, one at which somebody listens is not; it stays when
-     * the hub ends. Nobody is let in before the next poll().
+     * The file of a Unix socket that a server has left over is replaced, one at which somebody listens is not; it stays
+     * when the hub ends. Nobody is let in before the next poll().
      *
      * @param string $address Port 0 lets the system choose.
      * @param Config|null $config That of the clients who come by this address.
-     * @param bool $reusePort Other sockets may listen at the same port with this, in other processes, too: the system lets
-     *     each have a part of the clients.
+     * @param bool $reusePort Other sockets may listen at the same port with this, in other processes, too: the system
+     *     lets each have a part of the clients.
      *
      * @throws UsageError If the address is none or the config is wrong (ErrorCode::ARGUMENT), the system refuses, for
      *     instance because the port is taken (IO), or the hub was stopped (STATE).
@@ -106,9 +107,10 @@ final class Hub extends HubCalls
     }
 
     /**
-     * Lends the connection with this id until the next poll(), or null if it is gone: for all that the hub has no method for,
-     * such as accept(), respond(), target(), field(), subprotocol() and close(). Its calls throw a UsageError
-     * (ErrorCode::STATE) afterwards, and receive(), output(), take() and gone() always: that is what the hub does.
+     * Lends the connection with this id until the next poll(), or null if it is gone: for all that the hub has no
+     * method for, such as accept(), respond(), target(), field(), subprotocol() and close(). Its calls throw a
+     * UsageError (ErrorCode::STATE) afterwards, and receive(), output(), take() and gone() always: that is what the hub
+     * does.
      *
      * What accept() returns is not among the events of a poll().
      */
@@ -130,18 +132,19 @@ final class Hub extends HubCalls
      * @param int $kind Opcode::TEXT or Opcode::BINARY, for all of them.
      * @param bool|null $compress As for Connection::send().
      *
-     * @throws UsageError For the first of them: if it is no UTF-8 (ErrorCode::ARGUMENT), or its connection is not open yet
-     *     (STATE). If there are not as many ids as payloads.
+     * @throws UsageError For the first of them: if it is no UTF-8 (ErrorCode::ARGUMENT), or its connection is not open
+     *     yet (STATE). If there are not as many ids as payloads.
      */
     public function sendMany(array $ids, array $payloads, int $kind = Opcode::TEXT, ?bool $compress = null): int
     {
         [$ids, $joined, $lens, $count] = $this->messages($ids, $payloads);
-        return $this->call('send_many', $ids, Arguments::opcode($this->ffi, $kind, $compress, false), $joined, $lens, $count);
+        $opcode = Arguments::opcode($this->ffi, $kind, $compress, false);
+        return $this->call('send_many', $ids, $opcode, $joined, $lens, $count);
     }
 
     /**
-     * Lets a connection have what is published on a topic, until it ends; false if it is gone. A topic has a name of at least
-     * one byte, and comes and goes with those who have subscribed to it. A second time does nothing.
+     * Lets a connection have what is published on a topic, until it ends; false if it is gone. A topic has a name of at
+     * least one byte, and comes and goes with those who have subscribed to it. A second time does nothing.
      *
      * @throws UsageError If the name is empty (ErrorCode::ARGUMENT).
      */
@@ -167,9 +170,9 @@ final class Hub extends HubCalls
     }
 
     /**
-     * Sends a message on all connections that have subscribed to a topic, or on all that are open if it is ''. It is checked
-     * once, and compressed once for all with whom that was agreed on. Who has more than the config's highWaterLen waiting
-     * misses it, and is counted in HubStats::$dropped.
+     * Sends a message on all connections that have subscribed to a topic, or on all that are open if it is ''. It is
+     * checked once, and compressed once for all with whom that was agreed on. Who has more than the config's
+     * highWaterLen waiting misses it, and is counted in HubStats::$dropped.
      *
      * Returns on how many connections it is sent.
      *
@@ -191,8 +194,8 @@ final class Hub extends HubCalls
     }
 
     /**
-     * Reads no more from a connection until resume(); false if it is gone. What was read already is still delivered. The peer
-     * is not given up meanwhile for a ping that it does not answer, and that it is gone shows later.
+     * Reads no more from a connection until resume(); false if it is gone. What was read already is still delivered.
+     * The peer is not given up meanwhile for a ping that it does not answer, and that it is gone shows later.
      */
     public function pause(int $id): bool
     {

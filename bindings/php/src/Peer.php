@@ -25,8 +25,8 @@ final class Peer
     }
 
     /**
-     * Sends a message. Returns false if the peer misses it: it is gone or not let in yet, or does not take what it is sent,
-     * so that more than the config's highWaterLen waits.
+     * Sends a message. Returns false if the peer misses it: it is gone or not let in yet, or does not take what it is
+     * sent, so that more than the config's highWaterLen waits.
      *
      * @param int $kind Opcode::TEXT or Opcode::BINARY; an echo passes on what the message had.
      * @param bool|null $compress As for Connection::send().
@@ -86,8 +86,8 @@ final class Peer
     }
 
     /**
-     * Returns the path and query of the request, for instance "/chat?room=1". They are there for the callbacks of "request"
-     * and "open"; afterwards it is null.
+     * Returns the path and query of the request, for instance "/chat?room=1". They are there for the callbacks of
+     * "request" and "open"; afterwards it is null.
      */
     public function target(): ?string
     {
@@ -95,8 +95,8 @@ final class Peer
     }
 
     /**
-     * Returns the value of the first field of the request with this name, whatever the case of its letters; null if there is
-     * none, or if it is empty. It is there as long as target() is.
+     * Returns the value of the first field of the request with this name, whatever the case of its letters; null if
+     * there is none, or if it is empty. It is there as long as target() is.
      */
     public function field(string $name): ?string
     {
@@ -120,8 +120,8 @@ final class Peer
     }
 
     /**
-     * Lets in a peer that asks, in the callback of "request"; "open" is called after it. Returns false if there is nothing to
-     * accept: the request is plain HTTP, was answered already, or its peer is gone.
+     * Lets in a peer that asks, in the callback of "request"; "open" is called after it. Returns false if there is
+     * nothing to accept: the request is plain HTTP, was answered already, or its peer is gone.
      *
      * @param string|null $subprotocol One that the client offered; null lets the config's list decide.
      * @param bool $deflate False does without permessage-deflate for this peer although the config has it.
@@ -139,8 +139,8 @@ final class Peer
     }
 
     /**
-     * Answers a peer that asks with an HTTP status from 200 to 599, the fields that were added, and a body: a page, or why it
-     * is not let in. Its connection ends then.
+     * Answers a peer that asks with an HTTP status from 200 to 599, the fields that were added, and a body: a page, or
+     * why it is not let in. Its connection ends then.
      *
      * @throws UsageError If no request waits (ErrorCode::STATE), or for another status (ARGUMENT).
      */

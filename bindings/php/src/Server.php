@@ -14,8 +14,8 @@ use Wsframe\Ffi\Failure;
  *     $server->listen('127.0.0.1:8000');
  *     $server->run();
  *
- * What an exception leaves of a callback closes that connection with 1011, or answers its request with 500, and goes to the
- * callback of "error", or else to error_log(). The others do not notice.
+ * What an exception leaves of a callback closes that connection with 1011, or answers its request with 500, and goes to
+ * the callback of "error", or else to error_log(). The others do not notice.
  */
 final class Server
 {
@@ -41,8 +41,8 @@ final class Server
 
     /**
      * @param Config|null $config That of all who come. It has no pieces: messages are whole.
-     * @param int $maxConnections How many clients are let in at a time; others wait until one leaves. 0 for as many as the
-     *     system has descriptors for.
+     * @param int $maxConnections How many clients are let in at a time; others wait until one leaves. 0 for as many as
+     *     the system has descriptors for.
      *
      * @throws UsageError If the config says pieces (ErrorCode::ARGUMENT), or the system has no descriptor for a hub (IO).
      */
@@ -57,8 +57,9 @@ final class Server
     /**
      * Has a function called, instead of the one before, when something happens to a peer:
      *
-     * - "request", (Peer): it asks to be let in, or has sent plain HTTP. The function calls accept() or respond(); if it does
-     *   neither, who asks is let in, and plain HTTP is answered with 426. Without this callback the library answers.
+     * - "request", (Peer): it asks to be let in, or has sent plain HTTP. The function calls accept() or respond(); if
+     *   it does neither, who asks is let in, and plain HTTP is answered with 426. Without this callback the library
+     *   answers.
      * - "open", (Peer): messages can be sent. Each that is opened is closed, once.
      * - "message", (Peer, string $data, int $kind): it has sent Opcode::TEXT, which is UTF-8, or Opcode::BINARY.
      * - "close", (Peer, int $code, string $reason): it is gone, with the code and reason of its close frame; 1006 if the
@@ -118,8 +119,8 @@ final class Server
     }
 
     /**
-     * Lets nobody in any more, closes all connections with 1001, and ends run() when the last one is gone. May be called by a
-     * callback and by a signal handler.
+     * Lets nobody in any more, closes all connections with 1001, and ends run() when the last one is gone. May be
+     * called by a callback and by a signal handler.
      *
      * @param int $graceMs After so many milliseconds those that have not ended are given up.
      */

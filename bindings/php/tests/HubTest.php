@@ -33,7 +33,8 @@ final class HubTest extends TestCase
     public function testMessagesOfManyComeAndGoBack(): void
     {
         $this->listen(new Config(deflate: true));
-        $messages = [['a', Opcode::TEXT], ['', Opcode::BINARY], [str_repeat('€', 100_000), Opcode::TEXT], ["\xff", Opcode::BINARY]];
+        $long = str_repeat('€', 100_000);
+        $messages = [['a', Opcode::TEXT], ['', Opcode::BINARY], [$long, Opcode::TEXT], ["\xff", Opcode::BINARY]];
         for ($i = 0; $i < 5; $i++) {
             [$client] = $this->opened(config: new Config(deflate: $i % 2 === 0));
             foreach ($messages as [$message, $kind]) {
@@ -84,11 +85,9 @@ final class HubTest extends TestCase
         $client->connection->sendText('longer than that');
         $this->serve(fn (): bool => $this->told(EventKind::GONE) !== null && $client->has(EventKind::CLOSE));
 
-        self::assertSame(
-            [1009, ErrorCode::TOO_BIG],
-            [$this->told(EventKind::ERROR)->closeCode, $this->told(EventKind::ERROR)->error]
-        );
-        self::assertSame([1006, ErrorCode::TOO_BIG], [$this->told(EventKind::GONE)->closeCode, $this->told(EventKind::GONE)->error]);
+        [$error, $gone] = [$this->told(EventKind::ERROR), $this->told(EventKind::GONE)];
+        self::assertSame([1009, ErrorCode::TOO_BIG], [$error->closeCode, $error->error]);
+        self::assertSame([1006, ErrorCode::TOO_BIG], [$gone->closeCode, $gone->error]);
     }
 
     public function testSendSaysWhetherItIsSent(): void
@@ -169,7 +168,8 @@ final class HubTest extends TestCase
         [$two, $second] = $this->opened();
         $hub = $this->hub;
 
-        self::assertTrue($hub->subscribe($first, 'news') && $hub->subscribe($first, 'news') && $hub->subscribe($second, 'news'));
+        self::assertTrue($hub->subscribe($first, 'news') && $hub->subscribe($first, 'news'));
+        self::assertTrue($hub->subscribe($second, 'news'));
         self::assertFalse($hub->subscribe(self::NOBODY, 'news'));
         self::assertSame([2, 2, 0], [$hub->subscribers('news'), $hub->subscribers(), $hub->subscribers('sport')]);
         self::assertSame(2, $hub->publish('news', 'to both'));
@@ -203,7 +203,7 @@ final class HubTest extends TestCase
         self::assertContains(['Cookie', 'c=d'], $lent->fields());
         $lent->addField('Set-Cookie', 'e=f');
         $events = $lent->accept('other');
-        self::assertSame([[EventKind::OPEN, $id]], array_map(static fn (Event $event) => [$event->kind, $event->connection], $events));
+        self::assertSame([[EventKind::OPEN], [$id]], [array_column($events, 'kind'), array_column($events, 'connection')]);
         self::assertSame(['other', null, null], [$lent->subprotocol(), $lent->deflate(), $lent->error()]);
         self::assertGreaterThan(0, $lent->sendText('Welcome'));
         $this->serve(static fn (): bool => $client->messages() !== []);
@@ -240,7 +240,8 @@ final class HubTest extends TestCase
         $this->listen();
         [$client, $id] = $this->opened();
         $lent = $this->hub->connection($id);
-        foreach (['receive' => ["\x81\x80\0\0\0\0"], 'output' => [0], 'take' => [0], 'gone' => []] as $method => $arguments) {
+        $calls = ['receive' => ["\x81\x80\0\0\0\0"], 'output' => [0], 'take' => [0], 'gone' => []];
+        foreach ($calls as $method => $arguments) {
             self::assertRefused(ErrorCode::STATE, 'belongs to a hub', static fn () => $lent->$method(...$arguments));
         }
         $lent->free();
@@ -386,7 +387,8 @@ final class HubTest extends TestCase
         foreach (['localhost:80', '127.0.0.1', '', '127.0.0.1:65536'] as $address) {
             self::assertRefused(ErrorCode::ARGUMENT, 'address', fn () => $this->hub->listen($address));
         }
-        self::assertRefused(ErrorCode::ARGUMENT, 'level', fn () => $this->hub->listen('127.0.0.1:0', new Config(deflateLevel: 10)));
+        $wrong = new Config(deflateLevel: 10);
+        self::assertRefused(ErrorCode::ARGUMENT, 'level', fn () => $this->hub->listen('127.0.0.1:0', $wrong));
     }
 
     private function listen(?Config $config = null, int $maxConnections = 0): void

@@ -172,9 +172,15 @@ final class ServerTest extends TestCase
                 '/accepted' => $peer->accept() && $fail('accepted'),
                 default => null,
             });
-            $server->on('open', fn (Peer $peer) => [$peer->data = $peer->target(), $peer->data === '/open' && $fail('open')]);
+            $server->on('open', function (Peer $peer) use ($fail) {
+                $peer->data = $peer->target();
+                $peer->data === '/open' && $fail('open');
+            });
             $server->on('message', fn (Peer $peer, string $data) => $data === 'fail' ? $fail('message') : $peer->send($data));
-            $server->on('close', fn (Peer $peer, int $code) => [$say('close', $peer->data), $peer->data === '/close' && $fail('close')]);
+            $server->on('close', function (Peer $peer) use ($say, $fail) {
+                $say('close', $peer->data);
+                $peer->data === '/close' && $fail('close');
+            });
             PHP);
         $bystander = $this->client();
         foreach (['/open' => 1, '/message' => 1, '/close' => 1, '/accepted' => 0] as $target => $closes) {
@@ -274,11 +280,13 @@ final class ServerTest extends TestCase
     public function testWhatCannotBeIsRefused(): void
     {
         $server = new Server();
-        self::assertRefused("no event 'connect'; there are request, open, message, close, error", static fn () => $server->on('connect', fn () => 1));
+        $callback = static fn (Peer $peer) => $peer->accept();
+        $names = "no event 'connect'; there are request, open, message, close, error";
+        self::assertRefused($names, static fn () => $server->on('connect', $callback));
         self::assertRefused('no pieces', static fn () => new Server(new Config(pieces: true)));
         self::assertRefused('address', static fn () => $server->listen('nowhere'));
         $server->listen('127.0.0.1:0');
-        self::assertRefused('before listen()', static fn () => $server->on('request', static fn (Peer $peer) => $peer->accept()));
+        self::assertRefused('before listen()', static fn () => $server->on('request', $callback));
         self::assertRefused('level', static fn () => (new Server(new Config(deflateLevel: 10)))->listen('127.0.0.1:0'));
     }
 

@@ -469,9 +469,9 @@ abstract class Endpoint
     /** Why there is no handle. */
     protected function noHandle(): UsageError
     {
-        return Failure::noHandle(
-            $this->lender === null ? 'the connection was freed' : "the connection was lent until the hub's next poll() or its end"
-        );
+        return Failure::noHandle($this->lender === null
+            ? 'the connection was freed'
+            : "the connection was lent until the hub's next poll() or its end");
     }
 
     /**

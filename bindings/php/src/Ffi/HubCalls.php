@@ -11,15 +11,14 @@ use Wsframe\Connection;
 use Wsframe\ErrorCode;
 use Wsframe\Event;
 use Wsframe\HubStats;
-use Wsframe\Opcode;
 use Wsframe\State;
 use Wsframe\UsageError;
 
 /**
  * The half of Hub that calls C: the methods of every turn in full, and for the other methods how to call.
  *
- * Signal handlers are met as Endpoint meets them: the handle is passed to C as $this->handle, and taken out of this object
- * where C lends what PHP reads. Only stop() works there, too: what it wants is done when the handle is back.
+ * Signal handlers are met as Endpoint meets them: the handle is passed to C as $this->handle, and taken out of this
+ * object where C lends what PHP reads. Only stop() works there, too: what it wants is done when the handle is back.
  *
  * @internal
  */
@@ -98,14 +97,16 @@ abstract class HubCalls
      * The events of one connection have the order in which things happened. After its last one, EventKind::GONE, its id
      * stands for nobody; each connection that there was an event of has exactly one.
      *
-     * An empty list says that nothing has happened, and is to be expected at any time: when the time is over, at a signal,
-     * and every half second, because a signal can come just before the waiting begins.
+     * An empty list says that nothing has happened, and is to be expected at any time: when the time is over, at a
+     * signal, and every half second, because a signal can come just before the waiting begins.
      *
-     * @param int|null $timeoutMs How long to wait at most, in milliseconds; 0 for not at all, null for as long as it may be.
+     * @param int|null $timeoutMs How long to wait at most, in milliseconds; 0 for not at all, null for as long as it
+     *     may be.
      *
      * @return list<Event>
      *
-     * @throws UsageError If the hub belongs to another process (ErrorCode::STATE), or the system does not let it wait (IO).
+     * @throws UsageError If the hub belongs to another process (ErrorCode::STATE), or the system does not let it wait
+     *     (IO).
      */
     public function poll(?int $timeoutMs = null): array
     {
@@ -173,8 +174,8 @@ abstract class HubCalls
     /**
      * Sends a message on the connection with this id; it is written with the next poll(), and what is long at once.
      *
-     * Returns whether it is sent. It is not if the connection is over or gone, is not open yet, or has more output waiting
-     * than the config's highWaterLen: the peer does not take what it was sent, and misses this.
+     * Returns whether it is sent. It is not if the connection is over or gone, is not open yet, or has more output
+     * waiting than the config's highWaterLen: the peer does not take what it was sent, and misses this.
      *
      * @param int $kind Opcode::TEXT or Opcode::BINARY, or that of the event that is answered: an echo is
      *     send($event->connection, $event->kind, $event->data). Opcode::PING and Opcode::PONG too.
@@ -182,8 +183,8 @@ abstract class HubCalls
      * @param bool|null $compress As for Connection::send().
      * @param bool $more As for Connection::send().
      *
-     * @throws UsageError If the text is not UTF-8, or $kind is another one (ErrorCode::ARGUMENT); if the pieces of another
-     *     message are not finished (STATE).
+     * @throws UsageError If the text is not UTF-8, or $kind is another one (ErrorCode::ARGUMENT); if the pieces of
+     *     another message are not finished (STATE).
      */
     public function send(int $id, int $kind, string $payload, ?bool $compress = null, bool $more = false): bool
     {
@@ -215,9 +216,9 @@ abstract class HubCalls
     }
 
     /**
-     * Ends the hub in good order: lets nobody in any more, closes all connections with 1001, and answers requests that wait
-     * with 503. Go on to poll() until isStopped(): each connection has its EventKind::GONE before. A second call only sets a
-     * new time. A signal handler may call this at any time.
+     * Ends the hub in good order: lets nobody in any more, closes all connections with 1001, and answers requests that
+     * wait with 503. Go on to poll() until isStopped(): each connection has its EventKind::GONE before. A second call
+     * only sets a new time. A signal handler may call this at any time.
      *
      * @param int $graceMs After so many milliseconds those that have not ended are given up.
      */
