@@ -189,9 +189,9 @@ final class HubMisuseTest extends TestCase
                 $hub->poll(0);
                 $hub->connection($id)?->target();
                 $hub->send($id, Opcode::PING, '');
-                $codes[] = 0;
+                $codes[0] = 0;
             } catch (UsageError $error) {
-                $codes[] = $error->getCode();
+                $codes[$error->getCode()] = $error->getCode();
             }
         };
         $text = str_repeat('Hello', 20);
@@ -215,26 +215,27 @@ final class HubMisuseTest extends TestCase
             }
             try {
                 $lent = $hub->connection($id);
-                $lent->fields();
+                for ($i = 0; $i < 20; $i++) {
+                    $lent->fields();
+                }
                 $lent->sendText($text);
             } catch (UsageError $error) {
                 $wrong += str_contains($error->getMessage(), 'lent until') ? 0 : 1;
                 $isRefused++;
             }
             $client->events = [];
-            return count(array_unique($codes)) === 2 && $isRefused > 0;
+            return count($codes) === 2 && $isRefused > 0;
         });
 
         self::assertSame(0, $wrong);
         self::assertGreaterThanOrEqual(300, $signals);
-        $codes = array_unique($codes);
         self::assertEqualsCanonicalizing([0, ErrorCode::STATE], $codes, 'it interrupts calls, and runs between them');
     }
 
     /** @requires extension pcntl */
     public function testASignalHandlerMayFreeTheHub(): void
     {
-        [$hub, , $id] = self::serving();
+        [$hub, $client, $id] = self::serving();
         $refused = 0;
         $handler = static function () use (&$hub, &$refused): void {
             try {
@@ -244,7 +245,7 @@ final class HubMisuseTest extends TestCase
             }
         };
         $freed = 0;
-        $signals = self::underSignals($handler, static function () use (&$hub, &$id, &$freed, &$refused): bool {
+        $signals = self::underSignals($handler, static function () use (&$hub, &$client, &$id, &$freed, &$refused): bool {
             try {
                 $lent = $hub->connection($id);
                 $lent?->fields();
@@ -253,8 +254,8 @@ final class HubMisuseTest extends TestCase
                 $hub->poll(0);
             } catch (UsageError) {
                 $freed++;
-                $hub = new Hub();
-                $hub->listen('127.0.0.1:0');
+                $fresh = self::serving();
+                [$hub, $client, $id] = $fresh;
             }
             return $freed > 0 && $refused > 0;
         });
