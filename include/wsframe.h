@@ -85,7 +85,7 @@
  *    wsframe_connection_accept() and _add_field(); its output to none. Strings that are returned are static: never free them.
  * 5. Handles are opaque. Records are fixed in every version: wsframe_header has 16 bytes, wsframe_event 32, wsframe_batch 40
  *    and wsframe_output 24 where a pointer has eight; a wsframe_config and a wsframe_hub_config begin with their size and may
- *    grow.
+ *    grow, as may wsframe_stats, whose size is said with the call.
  * 6. Enums only name constants. Parameters and fields are plain integers.
  * 7. Nothing unwinds or aborts across this border. The frame functions cannot panic, but for two that call code of which
  *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of connections, hubs, messages
@@ -879,7 +879,7 @@ typedef struct wsframe_hub_config {
 } wsframe_hub_config;
 
 /**
- * What a hub has done so far. 136 bytes.
+ * What a hub has done so far. 136 bytes in this version.
  */
 typedef struct wsframe_stats {
     /**
@@ -1572,17 +1572,19 @@ ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub,
                            uint32_t grace_ms);
 
 /**
- * Writes to *stats what the hub has done so far. It looks at each connection, for which it takes some microseconds for a
- * thousand of them: ask once a second, if you like.
+ * Writes to *stats what the hub has done so far: its first stats_size bytes, sizeof(wsframe_stats), so that a library with more to
+ * tell fits a program with an older header. It looks at each connection, for which it takes some microseconds for a thousand
+ * of them: ask once a second, if you like.
  *
- * Returns 0.
+ * Returns how many bytes were written.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead or another call is running on it.
+ * Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
  *
- * hub is a live handle, stats points to a record that can be written.
+ * hub is a live handle, stats points to stats_size bytes that can be written.
  */
 ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub,
-                            struct wsframe_stats *stats);
+                            struct wsframe_stats *stats,
+                            size_t stats_size);
 
 /**
  * Lends the connection with this id until the next poll: writes its handle to *connection. What can be done with a connection
@@ -1674,9 +1676,10 @@ void *wsframe_hub_user(const struct wsframe_hub *hub,
  * as much as possible at once, from where it is.
  *
  * Returns how many bytes of output it takes to send it and what waits already, at least 2. Returns 0 if the connection is over
- * or gone.
+ * or gone, or is not open yet.
  *
- * Errors: as wsframe_connection_send(); WSFRAME_ERROR_STATE also if the hub is not of this thread or process. If memory ends when
+ * Errors: as wsframe_connection_send(), WSFRAME_ERROR_STATE only while the pieces of another message are not finished; WSFRAME_ERROR_STATE
+ * if the hub is dead, another call is running on it, or it is not of this thread or process. If memory ends when
  * a part of the message was written, the connection ends with WSFRAME_ERROR_MEMORY.
  *
  * hub is a live handle, in points to in_len readable bytes, which may be data of an event.
@@ -1692,7 +1695,7 @@ ptrdiff_t wsframe_hub_send(struct wsframe_hub *hub,
  * other at in; lens are their lengths, and ids say on which connections, which may be there more than once. opcode is without
  * WSFRAME_OPCODE_MORE.
  *
- * What is for a connection that is over or gone, or has more than high_water_len waiting, is left out.
+ * What is for a connection that is over or gone, is not open yet, or has more than high_water_len waiting, is left out.
  *
  * Returns how many messages are done with, those that were left out included. That is less than count if the next one cannot be
  * sent, for instance because it is not UTF-8; a call that begins with it returns the error.

@@ -79,7 +79,7 @@ use limits::Hosts;
 pub use limits::Limits;
 use listener::Listener;
 pub use listener::Listening;
-use owner::Owner;
+pub use owner::Owner;
 use resolver::Resolver;
 use slots::{Flags, Slots};
 pub use stats::Stats;
@@ -156,7 +156,7 @@ impl Hub {
         let poll = Poll::new().map_err(|_| Error::HubFailed)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok(Self {
-            owner: Owner::new(),
+            owner: Owner::new()?,
             poll,
             told: Events::with_capacity(READY),
             waker,
@@ -282,7 +282,7 @@ impl Hub {
     pub fn pause(&mut self, id: u64, is_paused: bool) -> Result<bool, Error> {
         self.owner.check()?;
         let Some(index) = self.slots.find(id) else { return Ok(false) };
-        let Some(slot) = self.slots.get_mut(index) else { return Ok(false) };
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return Ok(false) };
         if is_paused {
             slot.flags.set(Flags::PAUSED);
         } else {
@@ -290,6 +290,12 @@ impl Hub {
             self.touch(index);
         }
         Ok(true)
+    }
+
+    /// Whose the hub is, to be asked without it.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.owner.clone()
     }
 
     /// What makes a poll return from another thread.

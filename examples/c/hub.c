@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
         if (is_stopping && wsframe_hub_stop(hub, GRACE_MS) == 0) is_stopping = 0;
     }
     wsframe_stats stats;
-    wsframe_hub_stats(hub, &stats);
+    wsframe_hub_stats(hub, &stats, sizeof stats);
     fprintf(stderr, "%llu clients, %llu messages received, %llu sent, %llu dropped\n",
             (unsigned long long)stats.accepted, (unsigned long long)stats.messages_received,
             (unsigned long long)stats.messages_sent, (unsigned long long)stats.dropped);

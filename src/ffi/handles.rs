@@ -13,7 +13,7 @@ use super::boundary::{guarded, leaked, place, returned};
 use crate::connection::Connection;
 use crate::error::Error;
 #[cfg(unix)]
-use crate::hub::{Hub, Waker};
+use crate::hub::{Hub, Owner, Waker};
 
 /// One WebSocket connection, of a server or a client, without I/O. The page above shows its loop. A hub has its own, and lends
 /// them by wsframe_hub_connection().
@@ -192,6 +192,7 @@ pub struct wsframe_hub {
     hub: Option<Hub>,
     lent: Lent,
     waker: Waker,
+    owner: Owner,
     /// Whether a call is running.
     is_busy: AtomicBool,
 }
@@ -235,6 +236,10 @@ pub(super) unsafe fn on_hub(
     call: impl FnOnce(&mut Hub) -> Result<usize, Error>,
 ) -> Result<usize, Error> {
     let handle = place(hub)?;
+    // SAFETY: a live handle; a shared borrow of a field that does not change while it lives.
+    let owner = unsafe { &(*handle.as_ptr()).owner };
+    // Before the flag: others could set it just when the owner makes a call.
+    owner.check()?;
     // SAFETY: a live handle. Only a shared borrow of the flag: another thread may be running a call.
     let is_busy = unsafe { &(*handle.as_ptr()).is_busy };
     if is_busy.swap(true, Ordering::Acquire) {
@@ -256,8 +261,8 @@ pub(super) unsafe fn on_hub(
 #[cfg(unix)]
 impl wsframe_hub {
     pub(super) fn new(hub: Hub) -> Self {
-        let waker = hub.waker();
-        Self { hub: Some(hub), lent: Lent::default(), waker, is_busy: AtomicBool::new(false) }
+        let (waker, owner) = (hub.waker(), hub.owner());
+        Self { hub: Some(hub), lent: Lent::default(), waker, owner, is_busy: AtomicBool::new(false) }
     }
 }
 

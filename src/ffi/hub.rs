@@ -7,7 +7,7 @@ mod waiting;
 
 use std::panic::AssertUnwindSafe;
 
-use libc::ptrdiff_t;
+use libc::{ptrdiff_t, size_t};
 
 use super::boundary::{freed, guarded, leaked, place, returned};
 use super::handles::{on_hub, take_back, wsframe_hub};
@@ -135,23 +135,30 @@ pub unsafe extern "C" fn wsframe_hub_stop(hub: *mut wsframe_hub, grace_ms: u32) 
     returned(unsafe { on_hub(hub, |hub| hub.stop(grace_ms).map(|()| 0)) })
 }
 
-/// Writes to *stats what the hub has done so far. It looks at each connection, for which it takes some microseconds for a
-/// thousand of them: ask once a second, if you like.
+/// Writes to *stats what the hub has done so far: its first stats_size bytes, sizeof(wsframe_stats), so that a library with more to
+/// tell fits a program with an older header. It looks at each connection, for which it takes some microseconds for a thousand
+/// of them: ask once a second, if you like.
 ///
-/// Returns 0.
+/// Returns how many bytes were written.
 ///
-/// Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE if the hub is dead or another call is running on it.
+/// Errors: WSFRAME_ERROR_ARGUMENT if a pointer is NULL; WSFRAME_ERROR_STATE as wsframe_hub_subscribe().
 ///
 /// # Safety
 ///
-/// hub is a live handle, stats points to a record that can be written.
+/// hub is a live handle, stats points to stats_size bytes that can be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wsframe_hub_stats(hub: *const wsframe_hub, stats: *mut wsframe_stats) -> ptrdiff_t {
+pub unsafe extern "C" fn wsframe_hub_stats(
+    hub: *const wsframe_hub,
+    stats: *mut wsframe_stats,
+    stats_size: size_t,
+) -> ptrdiff_t {
     let call = |hub: &mut Hub| {
         let out = place(stats)?;
-        // SAFETY: not NULL, and the caller guarantees that a record can be written there.
-        unsafe { out.write(hub.stats().into()) };
-        Ok(0)
+        let told = wsframe_stats::from(hub.stats());
+        let size = stats_size.min(size_of::<wsframe_stats>());
+        // SAFETY: not NULL, and the caller guarantees so many bytes; all of a record of numbers can be copied.
+        unsafe { std::ptr::copy_nonoverlapping((&raw const told).cast::<u8>(), out.as_ptr().cast(), size) };
+        Ok(size)
     };
     // SAFETY: the caller guarantees a live handle.
     returned(unsafe { on_hub(hub.cast_mut(), call) })

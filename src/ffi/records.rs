@@ -557,7 +557,7 @@ impl wsframe_hub_config {
     }
 }
 
-/// What a hub has done so far. 136 bytes.
+/// What a hub has done so far. 136 bytes in this version.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

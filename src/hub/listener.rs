@@ -21,7 +21,7 @@ use crate::memory::Boxed;
 
 /// How many clients one poll lets in by one listener, so that those who are inside have their turn.
 const ACCEPTED: usize = 64;
-/// For how long nobody is let in when the system has no descriptor or memory left, unless somebody leaves.
+/// For how long nobody is let in when the system does not let it, unless somebody leaves.
 const REST_MS: u64 = 1000;
 
 /// How a hub listens.
@@ -203,12 +203,13 @@ impl Hub {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,
-                Err(error) if is_no_place(&error) => {
+                // The client has gone meanwhile, or a signal came: the next one.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                // There is no descriptor or memory left, or somebody has shut the socket down.
+                Err(_) => {
                     listener.rests_until = Some(self.now_ms.saturating_add(REST_MS));
                     self.stats.accept_pauses = self.stats.accept_pauses.saturating_add(1);
                 }
-                // The client has gone meanwhile, or a signal came: the next one.
-                Err(_) => {}
             }
         }
     }
@@ -275,10 +276,4 @@ impl Hub {
         self.touched.try_reserve(len.saturating_sub(self.touched.len())).map_err(|_| Error::OutOfMemory)?;
         self.slots.grow()
     }
-}
-
-/// Whether the system has no descriptor or memory left for another client.
-fn is_no_place(error: &io::Error) -> bool {
-    let number = error.raw_os_error();
-    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&no_place| number == Some(no_place))
 }

@@ -7,30 +7,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::fork::process_number;
+use crate::shared::Shared;
 
 thread_local! {
     /// The number of the thread; 0 if it has none yet.
     static THREAD: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Whose it is.
-#[derive(Debug)]
-pub(super) struct Owner {
+/// Whose it is. All of its clones are the same, so that it can be asked from outside of the hub.
+#[derive(Clone, Debug)]
+pub struct Owner {
     process: u64,
     /// That of the first poll; 0 until then.
-    thread: u64,
+    thread: Shared<AtomicU64>,
 }
 
 impl Owner {
     /// The process that asks, and no thread yet.
-    pub(super) fn new() -> Self {
-        Self { process: process_number(0), thread: 0 }
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self { process: process_number(0), thread: Shared::new(AtomicU64::new(0))? })
     }
 
     /// Refuses another process, and another thread than that of the first poll.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubForked`], [`Error::HubOfOtherThread`].
     #[inline]
-    pub(super) fn check(&self) -> Result<(), Error> {
-        match self.thread {
+    pub fn check(&self) -> Result<(), Error> {
+        match self.thread.load(Ordering::Relaxed) {
             _ if process_number(self.process) != self.process => Err(Error::HubForked),
             0 => Ok(()),
             thread if thread == this_thread() => Ok(()),
@@ -39,9 +48,9 @@ impl Owner {
     }
 
     /// As [`Owner::check`]; from the first poll on it belongs to the thread.
-    pub(super) fn claim(&mut self) -> Result<(), Error> {
+    pub(super) fn claim(&self) -> Result<(), Error> {
         self.check()?;
-        self.thread = this_thread();
+        self.thread.store(this_thread(), Ordering::Relaxed);
         Ok(())
     }
 }

@@ -47,7 +47,7 @@ impl<'a> Forms<'a> {
 
 impl Hub {
     /// Sends a message on a connection, as [`crate::connection::Connection::send_as`] does. Returns how many bytes of output
-    /// it has to take; 0 if it is over or gone. What is long is written at once, if nothing waits, and the rest with the next
+    /// it has to take; 0 if it is over or gone, or not open yet. What is long is written at once, if nothing waits, and the rest with the next
     /// poll.
     ///
     /// # Errors
@@ -111,6 +111,8 @@ impl Hub {
             None => connection.send_as(opcode, payload, compress, more),
         };
         match sent {
+            // That is the peer's affair.
+            Err(Error::NotOpenYet) => return Ok(0),
             Ok(len) => {
                 self.touch(index);
                 self.stats.messages_sent = self.stats.messages_sent.saturating_add(u64::from(len > 0));
@@ -125,7 +127,7 @@ impl Hub {
     }
 
     /// Sends many messages, each on a connection of its own: the answers to a whole batch. What goes to a connection that is
-    /// over or gone, or that has too much waiting, is left out. Returns how many of them are done with, those that were left
+    /// over or gone, or not open yet, or that has too much waiting, is left out. Returns how many of them are done with, those that were left
     /// out included: fewer than there are if the next one cannot be sent; if that is the first, the error shows.
     ///
     /// # Errors

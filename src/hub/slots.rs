@@ -76,6 +76,12 @@ impl Flags {
         self.0 &= !flags.0;
     }
 
+    /// Of these only those.
+    #[inline]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     #[inline]
     pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -217,7 +223,6 @@ impl Slots {
         slot.connection = Some(connection);
         slot.socket = socket;
         slot.generation = slot.generation.saturating_add(1);
-        slot.flags = Flags::default();
         slot.listener = listener;
         slot.user = 0;
         slot.link = Link::default();
@@ -236,7 +241,8 @@ impl Slots {
         slot.address = None;
         slot.dial = None;
         slot.subscriptions = None;
-        slot.flags = Flags::default();
+        // It may still stand in lists, in each of which it has one place.
+        slot.flags = slot.flags.and(Flags::QUEUED.or(Flags::TOUCHED));
         slot.link = Link { next: unused, ..Link::default() };
         let is_worn_out = slot.generation == u32::MAX;
         self.len = self.len.saturating_sub(1);

@@ -256,7 +256,7 @@ static void a_wrong_call_of_a_hub_is_told_how(void) {
     struct {
         wsframe_hub_config known;
         uint64_t newer;
-    } newer = {{sizeof newer, 0}, 1};
+    } newer = {.known = {.struct_size = sizeof newer}, .newer = 1};
     check_why(wsframe_hub_new(&newer.known, &hub), WSFRAME_ERROR_ARGUMENT, "does not know");
     newer.newer = 0;
     CHECK_EQ(wsframe_hub_new(&newer.known, &hub), 0);
@@ -264,7 +264,7 @@ static void a_wrong_call_of_a_hub_is_told_how(void) {
     check_why(wsframe_hub_subscribe(hub, 1, NULL, 0), WSFRAME_ERROR_ARGUMENT, "topic");
     uint64_t id;
     check_why(wsframe_hub_adopt(hub, -1, WSFRAME_ROLE_SERVER, 0, NULL, &id), WSFRAME_ERROR_ARGUMENT, "less than 0");
-    check_why(wsframe_hub_connect(hub, "http://a/", 9, NULL, 0, NULL, &id), WSFRAME_ERROR_ARGUMENT, "ws://host");
+    check_why(wsframe_hub_connect(hub, "http://a/", 9, NULL, 0, NULL, &id), WSFRAME_ERROR_ARGUMENT, "ws:// or wss://");
     check_why(wsframe_hub_trust(hub, "a", 1), WSFRAME_ERROR_ARGUMENT, "PEM");
     check_why(wsframe_hub_set_certificate(hub, 80, "a", 1, "a", 1), WSFRAME_ERROR_ARGUMENT, "PEM");
     check_why(wsframe_hub_set_certificate(hub, 80, CERTIFICATE, sizeof CERTIFICATE - 1, KEY, sizeof KEY - 1),

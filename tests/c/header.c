@@ -107,8 +107,8 @@ static void records_have_the_same_layout_everywhere(void) {
     CHECK_EQ(sizeof(wsframe_batch), 4 * sizeof(void *) + 8);
     CHECK_EQ(sizeof(wsframe_output), 2 * sizeof(void *) + 8);
     CHECK_EQ(sizeof(wsframe_field), 4 * sizeof(void *));
-    CHECK_EQ(sizeof(wsframe_hub_config), 8);
-    CHECK_EQ(sizeof(wsframe_stats), 80);
+    CHECK_EQ(sizeof(wsframe_hub_config), 24);
+    CHECK_EQ(sizeof(wsframe_stats), 136);
     CHECK_EQ(sizeof(wsframe_part), sizeof(struct iovec));
     CHECK_EQ(offsetof(wsframe_part, data), offsetof(struct iovec, iov_base));
     CHECK_EQ(offsetof(wsframe_part, len), offsetof(struct iovec, iov_len));

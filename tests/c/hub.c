@@ -143,8 +143,8 @@ static void null_is_refused(void) {
         wsframe_hub_fd(NULL),
         wsframe_hub_wake(NULL),
         wsframe_hub_stop(NULL, 0),
-        wsframe_hub_stats(NULL, &stats),
-        wsframe_hub_stats(hub, NULL),
+        wsframe_hub_stats(NULL, &stats, sizeof stats),
+        wsframe_hub_stats(hub, NULL, sizeof stats),
     };
     for (size_t i = 0; i < COUNT(refused); i++) {
         about("NULL, call %zu", i);
@@ -168,7 +168,7 @@ static void what_cannot_be_right_is_refused(void) {
     wrong.struct_size = sizeof wrong;
     wrong.deflate_level = 10;
     CHECK_EQ(wsframe_hub_listen(hub, BYTES("localhost:80"), 0, NULL), WSFRAME_ERROR_ARGUMENT);
-    CHECK_EQ(wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 2, NULL), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 8, NULL), WSFRAME_ERROR_ARGUMENT);
     CHECK_EQ(wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, &wrong), WSFRAME_ERROR_ARGUMENT);
     ptrdiff_t port = wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, NULL);
     char same[32];
@@ -233,7 +233,7 @@ static void nothing_is_done_with_an_id_of_nobody(void) {
     }
     CHECK(connection == NULL);
     wsframe_stats stats;
-    CHECK_EQ(wsframe_hub_stats(hub, &stats), 0);
+    CHECK_EQ(wsframe_hub_stats(hub, &stats, sizeof stats), sizeof stats);
     CHECK_EQ(stats.accepted, 2);
     CHECK_EQ(stats.connections, 1);
     CHECK_EQ(stats.messages_sent, 0);

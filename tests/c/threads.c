@@ -307,7 +307,7 @@ static const char *serve(wsframe_hub *hub, int client, const struct work *work) 
     EXPECT(wsframe_hub_stop(hub, 0) == 0);
     while (!(batch.flags & WSFRAME_BATCH_STOPPED))
         EXPECT(wsframe_hub_poll(hub, WSFRAME_NEVER, &batch) >= 0);
-    EXPECT(wsframe_hub_stats(hub, &stats) == 0 && stats.accepted == 1 && stats.connections == 0);
+    EXPECT(wsframe_hub_stats(hub, &stats, sizeof stats) == sizeof stats && stats.accepted == 1 && stats.connections == 0);
     return "";
 }
 
@@ -347,7 +347,7 @@ static void *leave_letters(void *argument) {
         pthread_mutex_unlock(&mailbox->mutex);
         if (wsframe_hub_wake(mailbox->hub) != 0) failed = "wake";
         if (wsframe_hub_send(mailbox->hub, 1, WSFRAME_OPCODE_TEXT, "a", 1) != WSFRAME_ERROR_STATE) failed = "send";
-        ptrdiff_t asked = wsframe_hub_stats(mailbox->hub, &stats);
+        ptrdiff_t asked = wsframe_hub_stats(mailbox->hub, &stats, sizeof stats);
         if (asked != 0 && asked != WSFRAME_ERROR_STATE) failed = "stats";
     }
     return (void *)failed;

@@ -383,7 +383,9 @@ ptrdiff_t wsframe_hub_poll(struct wsframe_hub *hub,
 
 ptrdiff_t wsframe_hub_stop(struct wsframe_hub *hub, uint32_t grace_ms);
 
-ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub, struct wsframe_stats *stats);
+ptrdiff_t wsframe_hub_stats(const struct wsframe_hub *hub,
+                            struct wsframe_stats *stats,
+                            size_t stats_size);
 
 ptrdiff_t wsframe_hub_connection(struct wsframe_hub *hub,
                                  uint64_t id,

@@ -13,9 +13,10 @@ use crate::hub::Hub;
 /// as much as possible at once, from where it is.
 ///
 /// Returns how many bytes of output it takes to send it and what waits already, at least 2. Returns 0 if the connection is over
-/// or gone.
+/// or gone, or is not open yet.
 ///
-/// Errors: as wsframe_connection_send(); WSFRAME_ERROR_STATE also if the hub is not of this thread or process. If memory ends when
+/// Errors: as wsframe_connection_send(), WSFRAME_ERROR_STATE only while the pieces of another message are not finished; WSFRAME_ERROR_STATE
+/// if the hub is dead, another call is running on it, or it is not of this thread or process. If memory ends when
 /// a part of the message was written, the connection ends with WSFRAME_ERROR_MEMORY.
 ///
 /// # Safety
@@ -43,7 +44,7 @@ pub unsafe extern "C" fn wsframe_hub_send(
 /// other at in; lens are their lengths, and ids say on which connections, which may be there more than once. opcode is without
 /// WSFRAME_OPCODE_MORE.
 ///
-/// What is for a connection that is over or gone, or has more than high_water_len waiting, is left out.
+/// What is for a connection that is over or gone, is not open yet, or has more than high_water_len waiting, is left out.
 ///
 /// Returns how many messages are done with, those that were left out included. That is less than count if the next one cannot be
 /// sent, for instance because it is not UTF-8; a call that begins with it returns the error.
