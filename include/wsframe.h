@@ -1537,8 +1537,8 @@ void wsframe_hub_free(struct wsframe_hub *hub);
  * Pings are answered, clients are let in or refused, and who had his time is given up, as with a connection of your own; see
  * wsframe_config. A client that does not take what it is sent is not read from while more than half of high_water_len waits: so
  * there is always room for an answer to each message. When a message found none, WSFRAME_EVENT_DRAIN tells when there is room again.
- * One call reads no more than 128 KiB from each connection, so that a peer that sends much does not keep the others waiting, and
- * returns about half a megabyte or 4,096 events; call again for the rest. A long message that came in parts is a batch alone, with its data where they were put together.
+ * One call reads no more than 128 KiB from each connection, or 1 MiB of a message that is longer, so that a peer that sends much
+ * does not keep the others waiting, and returns about half a megabyte or 4,096 events; call again for the rest. A long message that came in parts is a batch alone, with its data where they were put together.
  *
  * WSFRAME_EVENT_TIMER and _READY are of no connection: see wsframe_hub_timer() and wsframe_hub_watch().
  *

@@ -103,6 +103,12 @@ impl Event {
         self.kind == kind as u8
     }
 
+    /// Whether its data are a whole message.
+    pub(crate) const fn is_whole(&self) -> bool {
+        let whole = EventFlag::First as u8 | EventFlag::Last as u8;
+        self.flags & whole == whole
+    }
+
     /// The event's part of the data of all events.
     #[must_use]
     pub fn data<'a>(&self, data: &'a [u8]) -> &'a [u8] {

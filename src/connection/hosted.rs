@@ -54,6 +54,11 @@ impl Connection {
         self.clock.hear();
     }
 
+    /// Whether text that comes or goes has to be UTF-8.
+    pub(crate) fn checks_utf8(&self) -> bool {
+        !self.settings.has(ConfigFlag::SkipUtf8)
+    }
+
     pub(crate) fn is_server(&self) -> bool {
         self.role == Role::Server
     }
@@ -76,13 +81,14 @@ impl Connection {
         opcode: Opcode,
         payload: &[u8],
         compress: Compress,
+        is_checked: bool,
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) -> Result<Option<usize>, Error> {
         let may_be_compressed = compress != Compress::Never && self.deflate.is_some();
         if self.role == Role::Client || may_be_compressed || self.waiting() > 0 {
             return Ok(None);
         }
-        message::check(opcode, payload, self.settings.has(ConfigFlag::SkipUtf8))?;
+        message::check(opcode, payload, is_checked || !self.checks_utf8())?;
         if !self.can_send_whole()? {
             return Ok(Some(0));
         }

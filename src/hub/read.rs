@@ -10,8 +10,11 @@ use super::slots::{Flags, Slot};
 use crate::connection::{Event, EventKind, State};
 use crate::error::Error;
 
-/// How much is read from one connection with one poll.
+/// How much is read at a time. With one poll no more is read from a connection, unless it is of a message that is longer.
 const READ_LEN: usize = 128 << 10;
+/// How much is read with one poll of such a message: it is done sooner, and while it is still in the caches, than if all took
+/// turns with a part of it.
+const LONG_LEN: usize = 1 << 20;
 /// The same before it is open: a request, and what a client sends with it.
 const READ_HEAD_LEN: usize = 16 << 10;
 /// So much takes longer to read than a system call.
@@ -89,8 +92,8 @@ impl Hub {
         if is_proxied && !self.read_proxy(index) {
             return;
         }
-        let mut left = READ_LEN;
-        while let Some(read) = self.receive_once(index, left) {
+        let mut left = LONG_LEN;
+        while let Some(read) = self.receive_once(index, left.min(READ_LEN)) {
             if self.deliver(index, read) {
                 return;
             }

@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::IoSlice;
+
 use super::slots::{Flags, NONE, Slot};
 use super::socket::send;
 use super::{Hub, Listener};
-use crate::connection::{Compress, Config, Message, check_message};
+use crate::connection::{Compress, Config, Connection, Event, EventKind, Message, check_message};
 use crate::error::Error;
 use crate::frame::Opcode;
 use crate::memory::filled_with;
@@ -75,40 +77,14 @@ impl Hub {
         compress: Compress,
         more: bool,
     ) -> Result<usize, Error> {
-        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return Ok(0) };
+        let is_long = payload.len() >= DIRECT_LEN && matches!(opcode, Opcode::Text | Opcode::Binary) && !more;
+        let direct = if is_long { self.send_long(index, opcode, payload, compress) } else { Ok(None) };
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return direct.map(|_| 0) };
         let Some(connection) = &mut slot.connection else { return Ok(0) };
-        let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let direct = match &slot.socket {
-            Some(socket)
-                if slot.tls.is_none()
-                    && payload.len() >= DIRECT_LEN
-                    && is_message
-                    && !more
-                    && !slot.flags.has(Flags::BLOCKED) =>
-            {
-                let mut written = 0;
-                let write = |parts: &[std::io::IoSlice<'_>]| {
-                    // That the peer is gone shows with the next attempt.
-                    written = send(socket, parts).unwrap_or_default();
-                    written
-                };
-                let sent = connection.send_direct(opcode, payload, compress, write);
-                self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(written as u64);
-                if let Err(error) = sent
-                    && written > 0
-                {
-                    // The peer has a part, and there is no memory to keep the rest: nothing can follow.
-                    self.give_up(index, error);
-                    self.ring();
-                    return Err(error);
-                }
-                sent?
-            }
-            _ => None,
-        };
         let sent = match direct {
-            Some(sent) => Ok(sent),
-            None => connection.send_as(opcode, payload, compress, more),
+            Ok(Some(sent)) => Ok(sent),
+            Ok(None) => connection.send_as(opcode, payload, compress, more),
+            Err(error) => Err(error),
         };
         match sent {
             // That is the peer's affair.
@@ -124,6 +100,50 @@ impl Hub {
             Err(_) => {}
         }
         sent
+    }
+
+    /// Sends a message of which as much as possible is written from where it is. Returns `None`, and does nothing, if that is not
+    /// possible.
+    fn send_long(
+        &mut self,
+        index: u32,
+        opcode: Opcode,
+        payload: &[u8],
+        compress: Compress,
+    ) -> Result<Option<usize>, Error> {
+        let is_checked = opcode == Opcode::Text && self.has_checked(payload);
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_alive()) else { return Ok(Some(0)) };
+        let (Some(connection), Some(socket)) = (&mut slot.connection, &slot.socket) else { return Ok(None) };
+        if slot.tls.is_some() || slot.flags.has(Flags::BLOCKED) {
+            return Ok(None);
+        }
+        let mut written = 0;
+        let write = |parts: &[IoSlice<'_>]| {
+            // That the peer is gone shows with the next attempt.
+            written = send(socket, parts).unwrap_or_default();
+            written
+        };
+        let sent = connection.send_direct(opcode, payload, compress, is_checked, write);
+        self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(written as u64);
+        if let Err(error) = sent
+            && written > 0
+        {
+            // The peer has a part, and there is no memory to keep the rest: nothing can follow.
+            self.give_up(index, error);
+            self.ring();
+        }
+        sent
+    }
+
+    /// Whether these bytes are the text of a message of this batch, which was seen to be UTF-8 when it came: an echo.
+    fn has_checked(&self, payload: &[u8]) -> bool {
+        let is_it = |event: &Event| {
+            let text = event.data(self.data());
+            event.is(EventKind::Text) && text.len() == payload.len() && text.as_ptr() == payload.as_ptr()
+        };
+        let Some(event) = self.events().iter().find(|event| is_it(event)) else { return false };
+        let source = self.slots.find(event.connection).and_then(|index| self.connection_at(index));
+        event.is_whole() && source.is_some_and(Connection::checks_utf8)
     }
 
     /// Sends many messages, each on a connection of its own: the answers to a whole batch. What goes to a connection that is

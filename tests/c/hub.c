@@ -399,6 +399,41 @@ static void what_is_sent_and_published_arrives(void) {
     wsframe_hub_free(hub);
 }
 
+/* Sends a text of LONG bytes, and returns its data when it has come. */
+enum { LONG = 40000 };
+
+static const char *long_text(wsframe_hub *hub, int client, uint64_t id, const char *two_bytes) {
+    static char frame[8 + LONG] = "\x81\xFE\x9C\x40\0\0\0\0"; /* masked with zeroes */
+    for (size_t i = 0; i < LONG; i++)
+        frame[8 + i] = two_bytes[i % 2];
+    say(client, frame, sizeof frame);
+    CHECK(next_event(hub, WSFRAME_EVENT_TEXT) == id);
+    CHECK_EQ(batch.events->len, LONG);
+    return (const char *)batch.data + batch.events->offset;
+}
+
+/* A long text that is sent from where it came is not checked once more; but only that, and if it was checked. */
+static void what_was_not_checked_is_checked(void) {
+    about("an echo of long text");
+    int port, lax_port, client, lax;
+    wsframe_hub *hub = new_hub(0, &port);
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = WSFRAME_CONFIG_SKIP_UTF8;
+    lax_port = (int)wsframe_hub_listen(hub, BYTES("127.0.0.1:0"), 0, &config);
+    uint64_t id = open_client(hub, port, &client), lax_id = open_client(hub, lax_port, &lax);
+    const char *text = long_text(hub, client, id, "\xC3\xA4");
+    CHECK(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, text, LONG) > LONG);
+    CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, text + 1, LONG - 1), WSFRAME_ERROR_ARGUMENT);
+    CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, text, LONG - 1), WSFRAME_ERROR_ARGUMENT);
+    text = long_text(hub, lax, lax_id, "\xFF\xFE");
+    CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, text, LONG), WSFRAME_ERROR_ARGUMENT);
+    CHECK(wsframe_hub_send(hub, lax_id, WSFRAME_OPCODE_TEXT, text, LONG) > LONG);
+    close(client);
+    close(lax);
+    wsframe_hub_free(hub);
+}
+
 static int is_readable(ptrdiff_t fd, int wait_ms) {
     struct pollfd polled = {.fd = (int)fd, .events = POLLIN};
     return poll(&polled, 1, wait_ms);
@@ -607,6 +642,7 @@ int main(void) {
     a_long_request_stays_until_the_next_poll();
     what_is_sent_and_published_arrives();
     the_descriptor_tells_of_all_there_is_to_do();
+    what_was_not_checked_is_checked();
     clients_are_made_and_adopted();
     a_program_waits_for_other_things_as_well();
     another_thread_may_only_wake();
