@@ -122,12 +122,20 @@ MIRI_TESTS := shared:: pool:: ffi:: large::tests history:: close:: handshake:: o
 miri: ## Run unit tests under Miri, which sees undefined behaviour, with nightly Rust and its component miri.
 	MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked --lib --target-dir $(TARGET)/miri -- $(MIRI_TESTS)
 
+CROSS := aarch64-unknown-linux-gnu i686-unknown-linux-gnu s390x-unknown-linux-gnu
+OTHERS := x86_64-apple-darwin x86_64-unknown-freebsd x86_64-unknown-netbsd x86_64-pc-windows-gnu
+
 .PHONY: cross
-cross: ## Run the vectors and the tests of the exported functions on 64-bit ARM and big-endian s390x, emulated.
-	@.ci/install gcc-aarch64 gcc-s390x qemu
-	rustup target add aarch64-unknown-linux-gnu s390x-unknown-linux-gnu
+cross: ## Run the vectors and the tests of the exported functions on 64-bit ARM, 32-bit x86 and big-endian s390x, emulated.
+	@.ci/install gcc-aarch64 gcc-i686 gcc-s390x qemu
+	rustup target add $(CROSS)
 	cargo test --locked --target-dir $(TARGET)/cross --test vectors --test exported \
-		--config packaging/cross.toml --target aarch64-unknown-linux-gnu --target s390x-unknown-linux-gnu
+		--config packaging/cross.toml $(CROSS:%=--target %)
+
+.PHONY: check-others
+check-others: ## Compile for macOS, FreeBSD, NetBSD and Windows, which has no hub; without TLS, whose C code wants their compilers.
+	rustup target add $(OTHERS)
+	RUSTFLAGS='-D warnings' cargo check --locked --no-default-features --lib --target-dir $(TARGET)/cross $(OTHERS:%=--target %)
 
 .PHONY: bench
 bench: $(BENCH_VENV)/installed $(BENCH_WS)/installed bench-program ## Measure beside the peers: the tables and plots of docs/performance.md.

@@ -38,6 +38,7 @@ mod clock;
 mod config;
 mod deflate;
 mod event;
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no hub"))]
 mod hosted;
 mod large;
 mod mask_keys;
@@ -63,6 +64,7 @@ pub use config::{Config, ConfigFlag, NEVER, Settings};
 use deflate::Contexts;
 pub use event::{Event, EventFlag, EventKind};
 pub use message::Message;
+#[cfg(unix)]
 pub(crate) use message::check_message;
 use opening::Opening;
 pub use opening::Without;

@@ -141,6 +141,7 @@ pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>, Error> {
 /// # Errors
 ///
 /// [`Error::OutOfMemory`].
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no hub"))]
 pub(crate) fn filled_with<T>(make: impl FnMut() -> T, len: usize) -> Result<Vec<T>, Error> {
     let mut filled = Vec::new();
     filled.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;

@@ -104,6 +104,7 @@ impl Event {
     }
 
     /// Whether its data are a whole message.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no hub"))]
     pub(crate) const fn is_whole(&self) -> bool {
         let whole = EventFlag::First as u8 | EventFlag::Last as u8;
         self.flags & whole == whole

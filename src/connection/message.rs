@@ -101,6 +101,7 @@ impl Connection {
 /// # Errors
 ///
 /// [`Error::SendNotData`] or [`Error::SendInvalidUtf8`].
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no hub"))]
 pub(crate) fn check_message(opcode: Opcode, payload: &[u8]) -> Result<(), Error> {
     check(opcode, payload, false)
 }

@@ -2,14 +2,16 @@
 //! each other: a hub lends handles of its connections, and what is done with these is done in the hub.
 
 use std::panic::AssertUnwindSafe;
-use std::ptr::{NonNull, null};
+#[cfg(unix)]
+use std::ptr::NonNull;
+use std::ptr::null;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_void, ptrdiff_t};
 
 #[cfg(unix)]
-use super::boundary::freed;
-use super::boundary::{guarded, leaked, place, returned};
+use super::boundary::{freed, leaked};
+use super::boundary::{guarded, place, returned};
 use crate::connection::Connection;
 use crate::error::Error;
 #[cfg(unix)]
@@ -74,6 +76,7 @@ pub(super) unsafe fn on_own(
 ///
 /// As for [`on`].
 #[inline]
+#[cfg_attr(not(unix), allow(unused_variables, reason = "nobody lends"))]
 pub(super) unsafe fn run(
     connection: *mut wsframe_connection,
     may_be_lent: bool,
