@@ -20,6 +20,7 @@ from wsframe import (
     State,
     Stats,
     UsageError,
+    WatchFlag,
     _ffi,
     connection,
     errors,
@@ -33,6 +34,7 @@ DECLARATIONS = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.DOTALL)
 CONSTANTS = {name: int(number, 0) for name, number in re.findall(r"\bWSFRAME_(\w+) = (-?\w+)", DECLARATIONS)}
 
 C_TYPES = {
+    "int": ctypes.c_int,
     "uint16_t": ctypes.c_uint16,
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
@@ -55,6 +57,7 @@ C_TYPES = {
     "const struct wsframe_hub *": ctypes.c_void_p,
     "struct wsframe_hub **": ctypes.POINTER(ctypes.c_void_p),
     "const struct wsframe_hub_config *": ctypes.POINTER(_ffi.wsframe_hub_config),
+    "uint64_t *": ctypes.POINTER(ctypes.c_uint64),
     # Packed into a bytes object.
     "const size_t *": ctypes.c_void_p,
     "const uint64_t *": ctypes.c_void_p,
@@ -119,8 +122,8 @@ def test_the_table_declares_what_the_header_declares():
         (_ffi.wsframe_part, 16),
         (_ffi.wsframe_config, None),
         (_ffi.wsframe_deflate, 4),
-        (_ffi.wsframe_hub_config, 8),
-        (_ffi.wsframe_stats, 80),
+        (_ffi.wsframe_hub_config, 24),
+        (_ffi.wsframe_stats, 136),
     ],
 )
 def test_the_records_have_the_fields_of_the_header(record, size):
@@ -216,7 +219,12 @@ def test_states_and_kinds_of_events_have_the_numbers_of_the_header():
     assert constants("BATCH_") == {"MORE": 1, "STOPPED": 2}
     assert constants("BATCH_")["STOPPED"] == hub._STOPPED
     assert constants("OUTPUT_") == {"MORE": 1}
-    assert constants("LISTEN_") == {"REUSE_PORT": hub._REUSE_PORT}
+    assert constants("LISTEN_") == {
+        "REUSE_PORT": hub._REUSE_PORT,
+        "PROXY": hub._PROXY,
+        "DROP_SLOW": hub._DROP_SLOW,
+    }
+    assert {flag.name: flag.value for flag in WatchFlag} == constants("WATCH_")
     for name in ("TEXT", "BINARY", "CLOSE", "PING", "PONG"):
         assert EventKind[name] == Opcode[name]
     assert "#define WSFRAME_ALL SIZE_MAX\n" in HEADER

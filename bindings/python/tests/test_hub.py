@@ -11,10 +11,12 @@ import resource
 import select
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 from peers import Client, ended, happened, let_in, listening
@@ -30,12 +32,19 @@ from wsframe import (
     State,
     Stats,
     UsageError,
+    WatchFlag,
 )
 
 TEXT, BINARY, GONE = EventKind.TEXT, EventKind.BINARY, EventKind.GONE
 WHOLE = 96
 NOBODY = 7
 
+CERTIFICATES = Path(__file__).resolve().parents[3] / "tests" / "certificates"
+AUTHORITY, CHAIN, KEY = (
+    (CERTIFICATES / name).read_text() for name in ("authority.pem", "localhost.pem", "localhost.key")
+)
+LISTENER = socket.create_server(("127.0.0.1", 0))
+PAIR = socket.socketpair()
 CALLS = {
     "listen": lambda hub: hub.listen("127.0.0.1:0"),
     "poll": lambda hub: hub.poll(0),
@@ -52,8 +61,19 @@ CALLS = {
     "wake": lambda hub: hub.wake(),
     "stop": lambda hub: hub.stop(),
     "stats": lambda hub: hub.stats,
+    "connect": lambda hub: hub.connect("ws://127.0.0.1:1/"),
+    "adopt": lambda hub: hub.adopt(LISTENER),
+    "adopt_connection": lambda hub: hub.adopt_connection(PAIR[0]),
+    "set_certificate": lambda hub: hub.set_certificate(hub.listen("127.0.0.1:0"), CHAIN, KEY),
+    "trust": lambda hub: hub.trust(AUTHORITY),
+    "timer": lambda hub: hub.timer(1, 60_000),
+    "watch": lambda hub: hub.watch(STDERR, WatchFlag(0)),
+    "terminate": lambda hub: hub.terminate(NOBODY),
+    "address": lambda hub: hub.address(NOBODY),
 }
-OF_EVERYBODY = {"wake", "stats"}
+OF_EVERYBODY = {"wake"}
+BEFORE_THE_STOP = {"listen", "connect", "adopt", "adopt_connection", "set_certificate"}
+STDERR = 2
 
 
 @pytest.fixture
@@ -673,7 +693,172 @@ def test_the_stats(served):
     assert (stats.connections, stats.accepted, stats.messages_received, stats.messages_sent) == (1, 1, 1, 1)
     assert stats.bytes_received > 9
     assert stats.bytes_sent > 6
-    assert stats[2:4] == stats[8:] == (0, 0)
+    assert (stats.refused, stats.accept_pauses, stats.dropped, stats.read_pauses) == (0, 0, 0, 0)
+    assert (stats.opening, stats.closing, stats.paused, stats.waiting_len) == (0, 0, 0, 0)
+    assert stats.polls > 1
+    assert stats.busy_us > 0
+    hub.pause(number)
+    assert hub.stats.paused == 1
+
+
+# --- Clients, sockets of others, timers, descriptors
+
+
+def test_a_client_of_the_hub(served):
+    hub, port, _, _ = served
+    url = f"ws://localhost:{port}/room?a=b"
+    made = hub.connect(url, fields=[("X-Who", "me")], deflate=True)
+    assert hub.address(made) is None
+    opened = {event.connection: event for event in wait_for(hub, EventKind.OPEN, 2)}
+    (server,) = set(opened) - {made}
+    assert b"X-Who: me\r\n" in opened[server].data
+    assert opened[server].data.startswith(b"GET /room?a=b ")
+    assert hub.address(made) == f"127.0.0.1:{port}"
+    assert hub.send(made, "Hello")
+    assert happened(hub, TEXT) == Event(TEXT, b"Hello", WHOLE, connection=server)
+    assert hub.terminate(server) is True
+    assert hub.terminate(server) is False
+    assert {event.connection for event in wait_for(hub, GONE, 2)} == {server, made}
+    assert hub.address(server) is None
+
+
+def test_a_client_that_does_not_get_there(served):
+    hub, _, _, _ = served
+    nobodys = listener()
+    number = nobodys.getsockname()[1]
+    nobodys.close()
+    made = hub.connect("ws://a/", address=f"127.0.0.1:{number}")
+    event = happened(hub, GONE)
+    assert (event.connection, event.close_code, event.error) == (made, 1006, ErrorCode.IO)
+    assert "nobody listens" in hub.connection(made).error
+    for wrong in ("http://a/", "ws://", "ws://a/ b", "ws://a:x/"):
+        with pytest.raises(UsageError):
+            hub.connect(wrong)
+    with pytest.raises(UsageError):
+        hub.connect("ws://a/", fields=[("a b", "c")])
+    with pytest.raises(UsageError):
+        hub.connect("ws://a/", address="a")
+    hub.poll(0)
+    assert hub.stats.connections == 1
+
+
+def test_sockets_of_others(served):
+    hub, _, _, _ = served
+    with listener() as listens:
+        port = hub.adopt(listens)
+        assert port == listens.getsockname()[1]
+    client, _ = let_in(hub, port)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with ours:
+            adopted = hub.adopt_connection(ours, start_open=True)
+        theirs.sendall(b"\x81\x81\0\0\0\0a")
+        assert happened(hub, TEXT).connection == adopted
+    assert happened(hub, GONE).connection == adopted
+    assert client.connection.state is State.OPEN
+    for adopt in (lambda: hub.adopt_connection(LISTENER), lambda: hub.adopt(PAIR[0])):
+        with pytest.raises(UsageError):
+            adopt()
+    with open(__file__) as file, pytest.raises(UsageError) as caught:
+        hub.adopt(file)
+    assert caught.value.code is ErrorCode.IO
+
+
+def test_timers(served):
+    hub, _, _, _ = served
+    for number, in_ms in ((7, 30), (8, 1), (9, 1), (9, None)):
+        hub.timer(number, in_ms)
+    assert [happened(hub, EventKind.TIMER).connection for _ in range(2)] == [8, 7]
+    assert hub.poll(1) == []
+
+
+def test_descriptors_are_watched(served):
+    hub, _, _, _ = served
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        hub.watch(ours)
+        assert hub.poll(0) == []
+        theirs.sendall(b"a")
+        for _ in range(2):
+            event = happened(hub, EventKind.READY)
+            assert (event.connection, event.flags) == (ours.fileno(), WatchFlag.READ)
+        ours.recv(1)
+        assert hub.poll(0) == []
+        hub.watch(ours, WatchFlag.READ | WatchFlag.WRITE)
+        assert happened(hub, EventKind.READY).flags == WatchFlag.WRITE
+        hub.watch(ours, 0)
+        assert hub.poll(0) == []
+    with open(__file__) as file, pytest.raises(UsageError) as caught:
+        hub.watch(file)
+    assert caught.value.code is ErrorCode.IO
+
+
+def test_tls():
+    with Hub() as hub:
+        port = hub.listen("127.0.0.1:0")
+        hub.set_certificate(port, CHAIN, KEY.encode())
+        refused = hub.connect(f"wss://localhost:{port}/")
+        assert happened(hub, GONE).error is ErrorCode.HANDSHAKE
+        assert "nobody who is trusted" in hub.connection(refused).error
+        hub.trust(AUTHORITY)
+        made = hub.connect(f"wss://localhost:{port}/")
+        wait_for(hub, EventKind.OPEN, 2)
+        assert hub.send(made, "Hello")
+        assert happened(hub, TEXT).data == b"Hello"
+        # Another implementation of TLS.
+        context = ssl.create_default_context(cadata=AUTHORITY)
+        with socket.create_connection(("127.0.0.1", port)) as tcp:
+            wrapped = []
+            opener = threading.Thread(
+                target=lambda: wrapped.append(context.wrap_socket(tcp, server_hostname="localhost"))
+            )
+            opener.start()
+            while opener.is_alive():
+                hub.poll(10)
+            with Connection.client() as client, wrapped[0] as tls:
+                client.request("localhost", "/")
+                tls.sendall(client.take(0))
+                happened(hub, EventKind.OPEN)
+                hub.poll(0)
+                assert client.receive(tls.recv(1000))[0].kind is EventKind.OPEN
+        with pytest.raises(UsageError):
+            hub.set_certificate(port, CHAIN, CHAIN)
+
+
+def test_limits():
+    with Hub(max_per_address=1, max_memory=1 << 20) as hub:
+        port = hub.listen("127.0.0.1:0")
+        let_in(hub, port)
+        with socket.create_connection(("127.0.0.1", port)) as second:
+            until = time.monotonic() + 20
+            while hub.stats.refused == 0:
+                assert time.monotonic() < until
+                hub.poll(10)
+            assert second.recv(1) == b""
+    with Hub() as hub:
+        port = hub.listen("127.0.0.1:0", proxy=True)
+        client = Client.__new__(Client)
+        client.socket = socket.create_connection(("127.0.0.1", port))
+        client.socket.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 50000 80\r\n")
+        client.connection, client.heard = Connection.client(), []
+        client.connection.request("localhost", "/")
+        client.write()
+        assert hub.address(happened(hub, EventKind.OPEN).connection) == "192.0.2.1:50000"
+
+
+def wait_for(hub, kind, count):
+    """The next events, all of this kind."""
+    events = []
+    until = time.monotonic() + 20
+    while len(events) < count:
+        assert time.monotonic() < until
+        events += hub.poll(100)
+    assert [event.kind for event in events] == [kind] * count
+    return events
+
+
+def listener():
+    return socket.create_server(("127.0.0.1", 0))
 
 
 # --- Misuse
@@ -689,7 +874,7 @@ def test_after_free_every_call_is_a_usage_error(name):
     assert (str(caught.value), caught.value.code) == ("the hub was freed", -2)
 
 
-@pytest.mark.parametrize("name", set(CALLS) - {"listen"})
+@pytest.mark.parametrize("name", set(CALLS) - BEFORE_THE_STOP)
 def test_after_the_end_every_call_is_there(name):
     hub, _ = listening()
     with hub:
@@ -808,7 +993,7 @@ def test_after_a_fork_the_child_has_no_hub(served):
     assert os.waitpid(child, 0)[1] == 0
     codes = os.read(reader, 1000).decode()
     os.close(reader)
-    assert codes == repr([-2 if name != "stats" else name for name in CALLS] + [-2])
+    assert codes == repr([-2] * (len(CALLS) + 1))
     hub.send(number, "undisturbed")
     assert client.next(hub).data == b"undisturbed"
 

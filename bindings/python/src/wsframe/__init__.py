@@ -51,7 +51,7 @@ from wsframe.connection import (
 )
 from wsframe.errors import ErrorCode, ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
-from wsframe.hub import Hub, Stats
+from wsframe.hub import Hub, Stats, WatchFlag
 from wsframe.server import Peer, Server
 
 __version__ = _ffi.text_of(_ffi.VERSION)
@@ -76,6 +76,7 @@ __all__ = [
     "State",
     "Stats",
     "UsageError",
+    "WatchFlag",
     "answer_extensions",
     "answer_handshake",
     "version",

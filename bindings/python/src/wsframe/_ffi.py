@@ -17,6 +17,7 @@ from ctypes import (
     byref,
     c_char,
     c_char_p,
+    c_int,
     c_int32,
     c_size_t,
     c_ssize_t,
@@ -182,6 +183,9 @@ class wsframe_hub_config(Structure):
     _fields_ = (
         ("struct_size", c_uint32),
         ("max_connections", c_uint32),
+        ("max_memory", c_uint64),
+        ("max_per_address", c_uint32),
+        ("reserved", c_uint32),
     )
 
 
@@ -194,6 +198,10 @@ class wsframe_stats(Structure):
 
     _fields_ = (
         ("connections", c_uint64),
+        ("opening", c_uint64),
+        ("closing", c_uint64),
+        ("paused", c_uint64),
+        ("waiting_len", c_uint64),
         ("accepted", c_uint64),
         ("refused", c_uint64),
         ("accept_pauses", c_uint64),
@@ -203,8 +211,13 @@ class wsframe_stats(Structure):
         ("bytes_sent", c_uint64),
         ("dropped", c_uint64),
         ("read_pauses", c_uint64),
+        ("polls", c_uint64),
+        ("busy_us", c_uint64),
+        ("application_us", c_uint64),
     )
 
+
+STATS_SIZE = sizeof(wsframe_stats)
 
 _IN = _OUT = c_void_p  # a bytes object is passed as the address of its bytes, without a copy
 _HEADER = POINTER(wsframe_header)  # a record is passed as its address
@@ -218,6 +231,7 @@ _STATS = POINTER(wsframe_stats)
 _CONNECTION = _MESSAGE = _HUB = c_void_p
 _LENS = _IDS = c_void_p  # what lengths() and ids() make
 _LENDS = POINTER(_LENT)
+_ID = POINTER(c_uint64)
 
 TABLE = (
     # name, what it returns, what it takes
@@ -274,7 +288,17 @@ TABLE = (
     ("wsframe_hub_fd", c_ssize_t, (_HUB,)),
     ("wsframe_hub_wake", c_ssize_t, (_HUB,)),
     ("wsframe_hub_stop", c_ssize_t, (_HUB, c_uint32)),
-    ("wsframe_hub_stats", c_ssize_t, (_HUB, _STATS)),
+    ("wsframe_hub_stats", c_ssize_t, (_HUB, _STATS, c_size_t)),
+    ("wsframe_hub_adopt", c_ssize_t, (_HUB, c_int, c_uint32, c_uint32, _CONFIG, _ID)),
+    ("wsframe_hub_connect", c_ssize_t, (_HUB, _IN, c_size_t, _IN, c_size_t, _CONFIG, _ID)),
+    ("wsframe_hub_set_certificate", c_ssize_t, (_HUB, c_uint16, _IN, c_size_t, _IN, c_size_t)),
+    ("wsframe_hub_trust", c_ssize_t, (_HUB, _IN, c_size_t)),
+    ("wsframe_hub_terminate", c_ssize_t, (_HUB, c_uint64)),
+    ("wsframe_hub_address", c_ssize_t, (_HUB, c_uint64, _LENDS)),
+    ("wsframe_hub_set_user", c_ssize_t, (_HUB, c_uint64, _IN)),
+    ("wsframe_hub_user", c_void_p, (_HUB, c_uint64)),
+    ("wsframe_hub_timer", c_ssize_t, (_HUB, c_uint64, c_uint32)),
+    ("wsframe_hub_watch", c_ssize_t, (_HUB, c_int, c_uint32)),
 )
 
 # The header of the masked "Hello" in RFC 6455 section 5.7, and the record that the library must make of it.
@@ -476,6 +500,12 @@ def new_hub(config: wsframe_hub_config) -> tuple[int, Any]:
     handle = c_void_p()
     result: int = held.wsframe_hub_new(config, handle)
     return result, byref(_Hub.from_address(handle.value)) if handle.value else None
+
+
+def new_id() -> tuple[Any, Any]:
+    """A number for the library to write an id to, and the argument with which it does so."""
+    number = c_uint64()
+    return number, byref(number)
 
 
 def hub_connection(hub: Any, connection: int) -> tuple[int, Any]:

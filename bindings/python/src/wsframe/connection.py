@@ -61,6 +61,10 @@ class EventKind(enum.IntEnum):
     done; the data are the head of the request, or of the response for a client. ERROR: the peer broke the
     rules or refused; the data are what a client was answered instead of being let in, else none. GONE: TCP
     has ended, as gone() was told. After CLOSE and ERROR only GONE may follow.
+
+    Of a Hub only: DRAIN, there was no room for a message, and now there is; TIMER, the time of Hub.timer() is
+    over, whose number is in Event.connection; READY, a descriptor of Hub.watch() can be read from or written
+    to: it is in Event.connection, and Event.flags has any of WatchFlag.
     """
 
     TEXT = 1
@@ -73,6 +77,9 @@ class EventKind(enum.IntEnum):
     OPEN = 18
     ERROR = 19
     GONE = 20
+    DRAIN = 21
+    TIMER = 22
+    READY = 23
 
 
 class DataFlag(enum.IntFlag):

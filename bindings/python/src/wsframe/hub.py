@@ -1,7 +1,8 @@
-"""The hub: many connections of a server, and the loop that serves them."""
+"""The hub: many connections, accepted and made, and the loop that serves them."""
 
 from __future__ import annotations
 
+import enum
 import os
 import struct
 import sys
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn
 from wsframe import _ffi
 from wsframe._arguments import Buffer, integer, text
 from wsframe.connection import (
+    _CLIENT,
     _ERRORS,
     _HAS_GIL,
     _KINDS,
     _SERVER,
     _SHORT,
     _SHORT_DEFLATE,
+    NEVER,
     Config,
     Connection,
     Event,
@@ -35,9 +38,20 @@ from wsframe.connection import (
 from wsframe.errors import ErrorCode, UsageError, checked
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from typing_extensions import Self, Unpack
 
-_REUSE_PORT = 1  # WSFRAME_LISTEN_*
+    class HasFileno(Protocol):
+        """A socket, a file, or whatever else has a descriptor."""
+
+        def fileno(self) -> int:
+            """Returns the descriptor."""
+
+
+_REUSE_PORT, _PROXY, _DROP_SLOW = 1, 2, 4  # WSFRAME_LISTEN_*
+_PORT_MAX = 2**16 - 1
+_FD_MAX = 2**31 - 1
 _STOPPED = 2  # WSFRAME_BATCH_*
 _TIME_MAX = 2**32 - 1
 _ID_MAX = 2**64 - 1
@@ -53,10 +67,21 @@ class Stats(NamedTuple):
 
     connections: int
     """How many connections there are now, those included that are not open yet or just ending."""
+    opening: int
+    """How many of them are not open yet."""
+    closing: int
+    """How many of them are closing, or have ended while GONE is still to come."""
+    paused: int
+    """From how many of them nothing is read: pause() was called, or they do not take what they are sent."""
+    waiting_len: int
+    """How many bytes wait to be written to them; what was published is counted for each of them."""
     accepted: int
     """How many clients were let in."""
     refused: int
-    """How many clients were turned away because there was no memory for them."""
+    """
+    How many clients were turned away: because there was no memory for them, their address had max_per_address
+    already, or they did not come by a proxy although proxy=True.
+    """
     accept_pauses: int
     """
     How often nobody was let in for a second, or until somebody left, because the system had no descriptor or
@@ -74,6 +99,19 @@ class Stats(NamedTuple):
     """How many messages were not sent because more waited than high_water_len."""
     read_pauses: int
     """How often reading from a peer paused because it did not take what it was sent."""
+    polls: int
+    """How often the library was polled."""
+    busy_us: int
+    """How many microseconds these polls have taken, without the waiting: what the hub does."""
+    application_us: int
+    """How many microseconds were between them: what the application does."""
+
+
+class WatchFlag(enum.IntFlag):
+    """What Hub.watch() waits for, and what can be done as an event READY tells."""
+
+    READ = 1
+    WRITE = 2
 
 
 class HubConnection(Connection):
@@ -99,7 +137,7 @@ class HubConnection(Connection):
 
 class Hub:
     """
-    Many connections of a server, with their sockets, timers and topics, and the loop that serves them.
+    Many connections, accepted and made, with their sockets, timers and topics, and the loop that serves them.
 
     All of the I/O happens in the library, and one call returns what happened on all connections. A server
     that sends each message back:
@@ -139,16 +177,27 @@ class Hub:
 
     is_stopped: bool
 
-    def __init__(self, max_connections: int = 0) -> None:
+    def __init__(self, max_connections: int = 0, *, max_per_address: int = 0, max_memory: int = 0) -> None:
         """
-        Makes a hub that lets in so many clients at a time; others wait until one leaves.
+        Makes a hub. What it takes upon itself has no limits but those that are given.
 
-        0 stands for as many as the system has descriptors for.
+        max_connections: how many connections there are when nobody is let in any more; others wait until one
+          leaves.
+        max_per_address: how many clients are let in from one address at a time, of IPv6 from one network of
+          64 bits; others are turned away.
+        max_memory: how many bytes the connections may hold together: what was received of messages that are
+          not complete, and what waits to be written, but for what was published. Beyond it those are ended
+          that hold the most, with ErrorCode.MEMORY.
 
-        UsageError: the system has no descriptor for it (ErrorCode.IO), or the number is out of range.
+        UsageError: the system has no descriptor for it (ErrorCode.IO), or a number is out of range.
         """
-        most = integer("max_connections", max_connections, 2**32 - 1)
-        result, self._handle = _ffi.new_hub(_ffi.wsframe_hub_config(_ffi.HUB_CONFIG_SIZE, most))
+        config = _ffi.wsframe_hub_config(
+            _ffi.HUB_CONFIG_SIZE,
+            integer("max_connections", max_connections, 2**32 - 1),
+            integer("max_memory", max_memory, 2**64 - 1),
+            integer("max_per_address", max_per_address, 2**32 - 1),
+        )
+        result, self._handle = _ffi.new_hub(config)
         checked(result)
         # poll() takes it from _batch, and puts it back: see _recovered(). The handle lives as long as a call
         # that has it.
@@ -159,7 +208,15 @@ class Hub:
         self._short = _SHORT
         self._is_busy = self._is_woken = self.is_stopped = False
 
-    def listen(self, address: str, *, reuse_port: bool = False, **config: Unpack[Config]) -> int:
+    def listen(
+        self,
+        address: str,
+        *,
+        reuse_port: bool = False,
+        proxy: bool = False,
+        drop_slow: bool = False,
+        **config: Unpack[Config],
+    ) -> int:
         """
         Listens at an address, and returns the port, 0 for a Unix socket.
 
@@ -169,15 +226,22 @@ class Hub:
         the hub ends. A hub may listen at several addresses.
 
         The clients that come by it are served with this config; see Config. Nobody is let in before the next
-        poll(). reuse_port=True lets other sockets listen at the same port, in other processes, too: the
-        system lets each have a part of the clients.
+        poll().
+
+        reuse_port: other sockets may listen at the same port, in other processes, too: the system lets each
+          have a part of the clients.
+        proxy: clients come by a proxy that says in front of their bytes where they are: the PROXY protocol,
+          version 1 or 2. address() is then what it has said. Who comes without a proxy is turned away:
+          anybody could say so, so let nobody but the proxy reach the address.
+        drop_slow: who has more than high_water_len waiting when something is published is ended, with
+          ErrorCode.POLICY, instead of not getting it.
 
         UsageError: the system refuses, for instance because the port is in use (ErrorCode.IO, with the
         OSError as its cause); the hub was stopped (STATE); the address is none, or the config is wrong
         (ARGUMENT).
         """
         place, record = text("address", address), _record(config)
-        flags = _REUSE_PORT if reuse_port else 0
+        flags = (reuse_port and _REUSE_PORT) | (proxy and _PROXY) | (drop_slow and _DROP_SLOW)
         port = _ffi.hub_listen(self._live(), place, len(place), flags, record)
         number = _ffi.last_errno()
         if config.get("deflate"):
@@ -188,6 +252,155 @@ class Hub:
             if error.code is ErrorCode.IO:
                 raise error from OSError(number, os.strerror(number), address)
             raise
+
+    def connect(
+        self,
+        url: str,
+        *,
+        address: str | None = None,
+        fields: Iterable[tuple[str, str]] = (),
+        **config: Unpack[Config],
+    ) -> int:
+        """
+        Makes a client's connection to a URL, and returns its id at once.
+
+        The URL is "wss://example.com/chat?room=1" or "ws://127.0.0.1:8080/". The connection has its events as
+        all others: OPEN tells that the server has accepted, ERROR that it has not. GONE comes in any case in
+        the end, with ErrorCode.IO if nobody could be reached, or HANDSHAKE if TLS did not come about; the
+        error of connection() is the sentence. With wss:// the server has to show a certificate for the name
+        in the URL, of somebody whom the system trusts, or trust().
+
+        A name is looked up in other threads; its addresses are tried one after the other, each for its part
+        of handshake_timeout_ms. With address the connection goes there instead, "127.0.0.1:8080" or
+        "unix:/run/chat.socket", and the URL says only what is asked for there. fields, names and values, are
+        added to the request; config is as for Connection.client().
+
+        UsageError: the URL or the address is none, a field or the config is wrong (ErrorCode.ARGUMENT); the
+        hub was stopped (STATE).
+        """
+        target, place, record = text("url", url), text("address", address or ""), _record(config)
+        fields = list(fields)
+        with Connection.client() as checks:  # what is wrong with a field shows before there is a connection
+            for name, value in fields:
+                checks.add_field(name, value)
+        number, made = _ffi.new_id()
+        function = _ffi.held.wsframe_hub_connect
+        self._call(function, target, len(target), place, len(place), record, made)
+        if config.get("deflate"):
+            self._short = _SHORT_DEFLATE
+        made_id: int = number.value
+        if fields:
+            connection = HubConnection(_ffi.hub_connection(self._live(), made_id)[1], self._short)
+            for name, value in fields:
+                connection.add_field(name, value)
+        return made_id
+
+    def adopt(
+        self, fd: int | HasFileno, *, proxy: bool = False, drop_slow: bool = False, **config: Unpack[Config]
+    ) -> int:
+        """
+        Lets clients in by a socket that listens already, as a service manager passes it on.
+
+        The hub makes a descriptor of its own for it: close yours whenever you like. All else is as for
+        listen().
+
+        UsageError: it is no socket of a stream (ErrorCode.IO); errors of listen().
+        """
+        flags = (proxy and _PROXY) | (drop_slow and _DROP_SLOW)
+        port, connected = self._adopted(fd, _SERVER, flags, config)
+        if connected:
+            self.terminate(connected)
+            raise UsageError("the socket is connected: adopt_connection() is for that", ErrorCode.IO)
+        return port
+
+    def adopt_connection(
+        self, fd: int | HasFileno, *, is_client: bool = False, **config: Unpack[Config]
+    ) -> int:
+        """
+        Serves a socket that is connected already, and returns the id of its connection.
+
+        is_client says that this end has connected. Such a connection is to send its request, by connection()
+        and Connection.request(), unless start_open=True. The hub makes a descriptor of its own.
+
+        UsageError: it is no socket of a stream that is connected (ErrorCode.IO); the config is wrong
+        (ARGUMENT), or the hub was stopped (STATE).
+        """
+        _, connected = self._adopted(fd, _CLIENT if is_client else _SERVER, 0, config)
+        if not connected:
+            raise UsageError("the socket listens: adopt() is for that", ErrorCode.IO)
+        return connected
+
+    def set_certificate(self, port: int, chain: str | bytes, key: str | bytes) -> None:
+        """
+        From now on TLS is spoken by those who listen at this port.
+
+        chain has the server's certificate and then those that lead to somebody who is trusted, key the
+        private key of the first, in PEM. A second call changes them for clients that are let in from then on:
+        nobody is dropped. A client that does not speak TLS is answered in plain HTTP that it should.
+
+        UsageError: they are none or do not belong together, or nobody listens at the port
+        (ErrorCode.ARGUMENT); the library was built without TLS (STATE).
+        """
+        chain, key = _pem("chain", chain), _pem("key", key)
+        number = integer("port", port, _PORT_MAX)
+        function = _ffi.held.wsframe_hub_set_certificate
+        self._call(function, number, chain, len(chain), key, len(key))
+
+    def trust(self, certificates: str | bytes) -> None:
+        """
+        Trusts these certificates, in PEM, to say who a server is, beside those that the system trusts.
+
+        UsageError: there is none (ErrorCode.ARGUMENT); the library was built without TLS (STATE).
+        """
+        pem = _pem("certificates", certificates)
+        self._call(_ffi.held.wsframe_hub_trust, pem, len(pem))
+
+    def timer(self, number: int, in_ms: int | None) -> None:
+        """
+        Sets a timer: when in_ms milliseconds are over, poll() has an event TIMER with this number, once.
+
+        If there is a timer with the number already it is moved; None stops it.
+
+        UsageError: a number is out of range (ErrorCode.ARGUMENT).
+        """
+        due = NEVER if in_ms is None else integer("in_ms", in_ms, _TIME_MAX - 1)
+        self._call(_ffi.held.wsframe_hub_timer, integer("number", number, _ID_MAX), due)
+
+    def watch(self, fd: int | HasFileno, flags: int = WatchFlag.READ) -> None:
+        """
+        Watches a descriptor of yours in the same loop, for instance the socket of a database.
+
+        While what flags say can be done with it, any of WatchFlag, each poll() has an event READY for it;
+        also when it has ended or is broken. A second call changes what it is watched for. With 0 it is
+        watched no longer, which is to be said before it is closed.
+
+        UsageError: the system cannot wait for it, as for a file (ErrorCode.IO); flags has another bit
+        (ARGUMENT).
+        """
+        self._call(_ffi.held.wsframe_hub_watch, _fd(fd), integer("flags", flags, 2**32 - 1))
+
+    def terminate(self, id: int) -> bool:
+        """
+        Ends TCP of the connection with this id at once, without a word to the peer.
+
+        To close in good order there is Connection.close(). GONE follows, if there was an event of the
+        connection before. Returns whether TCP had not ended before.
+        """
+        return self._call(_ffi.held.wsframe_hub_terminate, _id(id)) > 0
+
+    def address(self, id: int) -> str | None:
+        """
+        Says where the peer of the connection with this id is: "192.0.2.1:50000", or "[2001:db8::1]:50000".
+
+        Of a Unix socket that is "unix:" with the path of the peer's socket, if that has one. None if it is
+        not connected yet, or any more.
+        """
+        place, lends = _ffi.lent()
+        size = self._call(_ffi.held.wsframe_hub_address, _id(id), lends)
+        if not size:
+            return None
+        address: bytes = place[:size]
+        return address.decode("utf-8", "surrogateescape")
 
     def poll(self, timeout_ms: int | None = None) -> list[Event]:
         """
@@ -200,8 +413,9 @@ class Hub:
         of has exactly one. Of a client that leaves before its request is complete there is none. One call
         returns about half a megabyte or 4,096 events; the rest comes with the next.
 
-        A peer that does not take what it is sent is not read from while more than half of high_water_len
-        waits: so there is always room for an answer to each message.
+        A client that does not take what it is sent is not read from while more than half of high_water_len
+        waits: so there is always room for an answer to each message. When a message found none, DRAIN tells
+        when there is room again. TIMER and READY are of no connection: see timer() and watch().
 
         The list is empty when the time is over, after wake(), when the hub has stopped, and when a signal has
         come whose handler does not raise; one that comes just before a call may go unnoticed, so a handler
@@ -469,7 +683,7 @@ class Hub:
     def stats(self) -> Stats:
         """What the hub has done so far."""
         record = _ffi.wsframe_stats()
-        self._call(_ffi.held.wsframe_hub_stats, record)
+        self._call(_ffi.held.wsframe_hub_stats, record, _ffi.STATS_SIZE)
         return Stats(*(getattr(record, name) for name in Stats._fields))
 
     def free(self) -> None:
@@ -504,6 +718,15 @@ class Hub:
         if handle is None:
             raise UsageError("the hub was freed", ErrorCode.STATE)
         return handle
+
+    def _adopted(self, fd: int | HasFileno, role: int, flags: int, config: Config) -> tuple[int, int]:
+        """The port and the id of what was adopted, of which one is 0."""
+        number, made = _ffi.new_id()
+        record = _record(config)
+        port = self._call(_ffi.held.wsframe_hub_adopt, _fd(fd), role, flags, record, made)
+        if config.get("deflate"):
+            self._short = _SHORT_DEFLATE
+        return port, number.value
 
     def _call(self, function: Callable[..., int], *arguments: object) -> int:
         """Calls a function that lends nothing, and returns its count."""
@@ -567,6 +790,14 @@ def _calls(owner: object) -> list[str]:
 
 def _id(id: int) -> int:
     return integer("id", id, _ID_MAX)
+
+
+def _fd(fd: int | HasFileno) -> int:
+    return integer("fd", fd if isinstance(fd, int) else fd.fileno(), _FD_MAX)
+
+
+def _pem(what: str, pem: str | bytes) -> bytes:
+    return pem if isinstance(pem, bytes) else text(what, pem)
 
 
 _ids: dict[int, Any] = {}
