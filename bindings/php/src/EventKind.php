@@ -54,6 +54,18 @@ final class EventKind
      */
     public const GONE = 20;
 
+    /** Of a hub: there was no room for a message, as too much output waited, and now there is. */
+    public const DRAIN = 21;
+
+    /** Of a hub: the time of Hub::timer() is over; connection is the timer's number. */
+    public const TIMER = 22;
+
+    /**
+     * Of a hub: a descriptor of Hub::watch() can be read from or written to; connection is the descriptor, and flags has
+     * any of WatchFlag's constants.
+     */
+    public const READY = 23;
+
     private function __construct()
     {
     }

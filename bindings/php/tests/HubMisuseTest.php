@@ -65,6 +65,15 @@ final class HubMisuseTest extends TestCase
             'stop' => [],
             'stats' => [],
             'take' => [],
+            'connect' => ['ws://127.0.0.1:1/'],
+            'adopt' => [0],
+            'adoptConnection' => [0],
+            'setCertificate' => [80, 'a', 'a'],
+            'trust' => ['a'],
+            'timer' => [1, 1],
+            'watch' => [0],
+            'terminate' => [1],
+            'address' => [1],
         ];
         $closures = [];
         foreach ($calls as $method => $arguments) {

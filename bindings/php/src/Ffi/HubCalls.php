@@ -11,7 +11,6 @@ use Wsframe\Connection;
 use Wsframe\ErrorCode;
 use Wsframe\Event;
 use Wsframe\HubStats;
-use Wsframe\State;
 use Wsframe\UsageError;
 
 /**
@@ -47,7 +46,7 @@ abstract class HubCalls
     /** What stop() was told while there was no handle. */
     private ?int $graceMs = null;
 
-    protected function __construct(int $maxConnections)
+    protected function __construct(int $maxConnections, int $maxPerAddress, int $maxMemory)
     {
         $ffi = Loader::ffi();
         $this->ffi = $ffi;
@@ -56,6 +55,8 @@ abstract class HubCalls
         $config = $ffi->new('wsframe_hub_config');
         $config->struct_size = FFI::sizeof($config);
         $config->max_connections = Arguments::number('number of connections', $maxConnections);
+        $config->max_per_address = Arguments::number('number of connections', $maxPerAddress);
+        $config->max_memory = Arguments::number('number of bytes', $maxMemory, \PHP_INT_MAX);
         $handle = $ffi->new('wsframe_hub *');
         Failure::none($ffi->wsframe_hub_new(FFI::addr($config), FFI::addr($handle)));
         $this->handle = $handle;
@@ -192,8 +193,8 @@ abstract class HubCalls
             $kind = Arguments::opcode($this->ffi, $kind, $compress, $more);
         }
         $waiting = $this->ffi->wsframe_hub_send($this->handle, $id, $kind, $payload, \strlen($payload));
-        if ($waiting < 0) {
-            $this->excuse($id, $waiting);
+        if ($waiting < 0 && $waiting !== ErrorCode::SPACE) {
+            throw $this->failure($waiting);
         }
         return $waiting > 0;
     }
@@ -280,12 +281,41 @@ abstract class HubCalls
         }
     }
 
+    /**
+     * Calls a function that makes a connection, and tells its id; 0 if what was made is none.
+     *
+     * @return array{int, int} What the function returns, and the id.
+     */
+    protected function making(string $name, int|string|CData|null ...$arguments): array
+    {
+        $id = $this->ffi->new('uint64_t');
+        $returned = $this->call($name, ...[...$arguments, FFI::addr($id)]);
+        return [$returned, $id->cdata];
+    }
+
+    /** Where the peer of a connection is. */
+    protected function text(int $id): ?string
+    {
+        $place = $this->ffi->new('const void *[1]');
+        $handle = $this->take();
+        try {
+            $len = Failure::none($this->ffi->wsframe_hub_address($handle, $id, $place));
+            return $len === 0 ? null : FFI::string($place[0], $len);
+        } finally {
+            $this->give($handle);
+        }
+    }
+
     protected function record(): HubStats
     {
         $record = $this->ffi->new('wsframe_stats');
-        $this->call('stats', FFI::addr($record));
+        $this->call('stats', FFI::addr($record), FFI::sizeof($record));
         return new HubStats(
             $record->connections,
+            $record->opening,
+            $record->closing,
+            $record->paused,
+            $record->waiting_len,
             $record->accepted,
             $record->refused,
             $record->accept_pauses,
@@ -295,6 +325,9 @@ abstract class HubCalls
             $record->bytes_sent,
             $record->dropped,
             $record->read_pauses,
+            $record->polls,
+            $record->busy_us,
+            $record->application_us,
         );
     }
 
@@ -315,17 +348,6 @@ abstract class HubCalls
             $loan->get()?->giveBack();
         }
         $this->loans = [];
-    }
-
-    /** Throws, unless a message was not sent because of what the peer does, or has not done yet. */
-    private function excuse(int $id, int $returned): void
-    {
-        $failure = $this->failure($returned);
-        $isPeers = $returned === ErrorCode::SPACE
-            || $returned === ErrorCode::STATE && $this->lend($id)?->state() < State::OPEN;
-        if (!$isPeers) {
-            throw $failure;
-        }
     }
 
     /** Why a call has failed that was given $this->handle. */
