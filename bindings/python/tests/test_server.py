@@ -521,7 +521,7 @@ def test_what_is_gone_needs_no_garbage_collection():
                 with running.connect() as client:
                     client.send(message)
             wait_for(lambda: len(peers) == 2 and peers[0]() is peers[1]() is None)
-        hub = weakref.ref(server._hub)
+        hub = weakref.ref(server._loop.hub)
         running = client = server = None
         assert hub() is None
     finally:
@@ -550,7 +550,7 @@ def test_clients_that_come_and_go_leave_nothing():
             with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE_S) as tcp:
                 tcp.sendall(request)
                 assert tcp.recv(1000).startswith(b"HTTP/1.1 101 ")
-        wait_for(lambda: server._peers == {})
+        wait_for(lambda: server._loop.peers == {})
 
     with serving(server) as running:
         come_and_go(300)

@@ -87,6 +87,7 @@ pub unsafe extern "C" fn wsframe_hub_terminate(hub: *mut wsframe_hub, id: u64) -
 /// # Safety
 ///
 /// hub is a live handle, address points to a pointer that can be written.
+#[allow(rustdoc::broken_intra_doc_links, reason = "[2001:db8::1] is no link")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wsframe_hub_address(hub: *mut wsframe_hub, id: u64, address: *mut *const c_void) -> ptrdiff_t {
     let call = |hub: &mut Hub| {

@@ -36,6 +36,7 @@ time, a hub and a server from one thread only, everything else from any thread a
 """
 
 from wsframe import _ffi
+from wsframe.client import Client, NotConnected, Reconnect
 from wsframe.connection import (
     NEVER,
     Config,
@@ -52,12 +53,14 @@ from wsframe.connection import (
 from wsframe.errors import ErrorCode, ProtocolError, UsageError
 from wsframe.frame import Frame, Header, Opcode
 from wsframe.hub import Hub, Stats, WatchFlag
-from wsframe.server import Peer, Server
+from wsframe.peer import Peer
+from wsframe.server import Server
 
 __version__ = _ffi.text_of(_ffi.VERSION)
 
 __all__ = [
     "NEVER",
+    "Client",
     "Config",
     "Connection",
     "DataFlag",
@@ -69,9 +72,11 @@ __all__ = [
     "Header",
     "Hub",
     "Message",
+    "NotConnected",
     "Opcode",
     "Peer",
     "ProtocolError",
+    "Reconnect",
     "Server",
     "State",
     "Stats",
