@@ -59,12 +59,15 @@ def test_the_wheel_holds_the_package_and_the_library(wheel):
         metadata = archive.read(f"wsframe-{VERSION}.dist-info/METADATA").decode()
     assert {file for file in files if ".dist-info/" not in file} == {
         "wsframe/__init__.py",
+        "wsframe/_application.py",
         "wsframe/_arguments.py",
         "wsframe/_ffi.py",
+        "wsframe/client.py",
         "wsframe/connection.py",
         "wsframe/errors.py",
         "wsframe/frame.py",
         "wsframe/hub.py",
+        "wsframe/peer.py",
         "wsframe/server.py",
         "wsframe/libwsframe.so",
         "wsframe/py.typed",
