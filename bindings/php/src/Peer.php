@@ -5,7 +5,8 @@ declare(strict_types=1);
 namespace Wsframe;
 
 /**
- * A client of a Server. Its methods return false where it is gone, and never throw for what it does.
+ * Who is at the other end of a connection: a client, as the callbacks of a Server see it. Its methods return false where it
+ * is gone, and never throw for what it does.
  */
 final class Peer
 {
@@ -15,13 +16,22 @@ final class Peer
     /** @var iterable<Event> What accept() has brought, for the server. */
     private iterable $events = [];
 
+    /** @internal Whether the application was told that it is open. */
+    public bool $isTold = false;
+
+    /** @internal Whether a callback has failed for it: no message comes from it any more. */
+    public bool $hasFailed = false;
+
     /**
-     * @internal Made by Server only.
+     * @internal Made by this package only.
      *
-     * @param int $id The id of the connection in the server's hub; no other has had or will have it.
+     * @param int $id The id of the connection in the hub; no other has had or will have it.
      */
-    public function __construct(private readonly Hub $hub, public readonly int $id)
-    {
+    public function __construct(
+        public readonly Application $owner,
+        private readonly Hub $hub,
+        public readonly int $id,
+    ) {
     }
 
     /**
@@ -49,6 +59,30 @@ final class Peer
     public function close(int $code = 1000, string $reason = ''): bool
     {
         return ($this->connection()?->close($code, $reason) ?? 0) > 0;
+    }
+
+    /** Ends TCP at once, without a word; false if it is gone already. */
+    public function terminate(): bool
+    {
+        return $this->hub->terminate($this->id);
+    }
+
+    /** Reads no more from it until resume(); false if it is gone. See Hub::pause(). */
+    public function pause(): bool
+    {
+        return $this->hub->pause($this->id);
+    }
+
+    /** Reads on from it; false if it is gone. */
+    public function resume(): bool
+    {
+        return $this->hub->resume($this->id);
+    }
+
+    /** Says where it is, for instance "192.0.2.1:50000"; null when it is gone. See Hub::address(). */
+    public function address(): ?string
+    {
+        return $this->hub->address($this->id);
     }
 
     /**
@@ -158,6 +192,12 @@ final class Peer
     {
         [$events, $this->events] = [$this->events, []];
         return $events;
+    }
+
+    /** @internal Whether its request waits for an answer. */
+    public function isAsking(): bool
+    {
+        return $this->connection()?->state() === State::ASKED;
     }
 
     private function connection(): ?Connection

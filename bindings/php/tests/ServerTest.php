@@ -281,7 +281,7 @@ final class ServerTest extends TestCase
     {
         $server = new Server();
         $callback = static fn (Peer $peer) => $peer->accept();
-        $names = "no event 'connect'; there are request, open, message, close, error";
+        $names = "no event 'connect'; there are request, open, message, close, drain, error";
         self::assertRefused($names, static fn () => $server->on('connect', $callback));
         self::assertRefused('no pieces', static fn () => new Server(new Config(pieces: true)));
         self::assertRefused('address', static fn () => $server->listen('nowhere'));
