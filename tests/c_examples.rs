@@ -225,7 +225,11 @@ fn sigterm_closes_its_connections_and_ends_it(mut server: Server) {
 
 /// What the client printed, and its exit code.
 fn client(test: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
-    let Output { status, stdout, stderr } = Command::new(compiled("client", test)).args(arguments).output().unwrap();
+    said_by("client", test, arguments)
+}
+
+fn said_by(example: &str, test: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
+    let Output { status, stdout, stderr } = Command::new(compiled(example, test)).args(arguments).output().unwrap();
     let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     (stdout, stderr, status.code())
 }
@@ -239,6 +243,29 @@ fn the_client_prints_what_comes_back() {
         let arguments = [option, &[&address, "Hello", &long, ""]].concat();
         let expected = (format!("Hello\n{long}\n\n"), String::new(), Some(0));
         assert_eq!(client("client", &arguments), expected);
+    }
+}
+
+#[test]
+fn the_client_of_the_hub_prints_what_comes_back_or_says_why_not() {
+    let server = Server::start("hub", "hub-client-server");
+    let long = "what is compressed ".repeat(1000);
+    for option in [&[][..], &["--no-context-takeover"]] {
+        let address = format!("ws://{}/a@b?c=d", server.address.replace("127.0.0.1", "localhost"));
+        let arguments = [option, &[&address, "Hello", &long, ""]].concat();
+        let expected = (format!("Hello\n{long}\n\n"), String::new(), Some(0));
+        assert_eq!(said_by("hub_client", "hub-client", &arguments), expected);
+    }
+    let nobodys = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, code, why) in [
+        (format!("ws://{nobodys}/"), 1, "nobody listens"),
+        (format!("wss://{}/", server.address), 1, "TLS"),
+        ("http://a/".to_owned(), 2, "wss://"),
+        (String::new(), 2, "wss://"),
+    ] {
+        let (stdout, stderr, found) = said_by("hub_client", "hub-client-usage", &[&url, "Hello"]);
+        assert_eq!((stdout.as_str(), found), ("", Some(code)), "{stderr}");
+        assert!(stderr.starts_with("hub_client: ") && stderr.contains(why), "{stderr}");
     }
 }
 

@@ -42,6 +42,7 @@ SERVERS = {
 }
 CLIENTS = {
     "c-client": ["{c}/client"],
+    "c-hub-client": ["{c}/hub_client"],
     "php-client": ["php", "examples/php/client.php"],
     "python-client": [sys.executable, "examples/python/client.py"],
 }
@@ -161,7 +162,7 @@ def quick(cases: list[str], subject: str) -> list[str]:
 def compile_programs(folder: Path) -> Path:
     """Compiles the C examples, with the sanitizers if the compiler has them."""
     folder.mkdir(exist_ok=True)
-    for name in ("echo", "hub", "client"):
+    for name in ("echo", "hub", "client", "hub_client"):
         source = f"examples/c/{name}.c"
         command = [*COMPILE, source, "-o", str(folder / name), str(LIBRARY), f"-Wl,-rpath,{LIBRARY.parent}"]
         if subprocess.run([*command, *SANITIZE], cwd=ROOT, capture_output=True).returncode:
