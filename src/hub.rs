@@ -37,6 +37,7 @@ mod alarm;
 mod alarm;
 mod batch;
 mod connect;
+mod dial;
 mod limits;
 mod listener;
 mod owner;

@@ -11,6 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Hub;
 use super::address::Address;
+use super::dial::Dial;
 use super::resolver::Found;
 use super::slots::{Flags, NO_LISTENER};
 use super::url::Url;
@@ -18,23 +19,6 @@ use crate::connection::{Config, Connection, NEVER, Role};
 use crate::error::Error;
 use crate::handshake::check_destination;
 use crate::memory::{Boxed, copied_text};
-
-/// What is needed until TCP is there.
-#[derive(Debug)]
-pub(super) struct Dial {
-    host: Box<str>,
-    target: Box<str>,
-    /// Whose certificate the server is to show, if it is to show any.
-    secure: Option<Box<str>>,
-    /// Whether the request is in the output.
-    is_asked: bool,
-    /// The addresses that are still to be tried, the next one last.
-    addresses: Vec<SockAddr>,
-    /// Until when the one has time that is being tried.
-    until: Option<u64>,
-    /// What became of the last.
-    failure: Error,
-}
 
 impl Hub {
     /// Makes a client's connection to `ws://host:port/path` or `wss://...`, and returns its id at once. Its opening handshake's end is an

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use socket2::Socket;
 
-use super::connect::Dial;
+use super::dial::Dial;
 use super::tls::Tls;
 use crate::connection::Connection;
 use crate::error::Error;

@@ -10,8 +10,19 @@ from wsframe.connection import Connection, Event, EventKind, State
 from wsframe.errors import ErrorCode, UsageError
 
 if TYPE_CHECKING:
-    from wsframe._application import Application
+    from typing import Callable, Protocol
+
     from wsframe.hub import Hub
+
+    class Owner(Protocol):
+        """Whose handlers hear of a peer."""
+
+        _handlers: dict[str, Callable[..., object]]
+        _message: Callable[..., object] | None
+
+        def _met(self, peer: Peer | None, event: Event) -> None: ...
+
+        def _fail_peer(self, error: BaseException, peer: Peer) -> None: ...
 
 
 class Peer:
@@ -39,7 +50,7 @@ class Peer:
     id: int
     target: str
 
-    def __init__(self, owner: Application, hub: Hub, number: int) -> None:
+    def __init__(self, owner: Owner, hub: Hub, number: int) -> None:
         self.id, self.data, self.target = number, None, ""
         self._owner, self._hub, self._reason, self._is_told = owner, hub, "", False
         self._asks: EventKind | None = None
