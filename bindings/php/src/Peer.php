@@ -40,12 +40,14 @@ final class Peer
      *
      * @param int $kind Opcode::TEXT or Opcode::BINARY; an echo passes on what the message had.
      * @param bool|null $compress As for Connection::send().
+     * @param bool $more As for Connection::send(): this is a piece of a message, and not the last.
      *
-     * @throws UsageError If the text is not UTF-8, or $kind is another one.
+     * @throws UsageError If the text is not UTF-8, or $kind is another one; if the pieces of another message are not
+     *     finished.
      */
-    public function send(string $data, int $kind = Opcode::TEXT, ?bool $compress = null): bool
+    public function send(string $data, int $kind = Opcode::TEXT, ?bool $compress = null, bool $more = false): bool
     {
-        return $this->hub->send($this->id, $kind, $data, $compress);
+        return $this->hub->send($this->id, $kind, $data, $compress, $more);
     }
 
     /**
