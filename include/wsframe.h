@@ -1653,7 +1653,7 @@ ptrdiff_t wsframe_hub_address(struct wsframe_hub *hub,
  *
  * Returns 1, or 0 if the connection is gone.
  *
- * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection().
+ * Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection(); WSFRAME_ERROR_MEMORY.
  *
  * hub is a live handle.
  */

@@ -13,7 +13,7 @@ use super::Hub;
 use super::address::Address;
 use super::dial::Dial;
 use super::resolver::Found;
-use super::slots::{Flags, NO_LISTENER};
+use super::slots::{Flags, NO_LISTENER, Slot};
 use super::url::Url;
 use crate::connection::{Config, Connection, NEVER, Role};
 use crate::error::Error;
@@ -65,9 +65,9 @@ impl Hub {
         let dial = Boxed::new(dial)?;
         let connection = Connection::new(Role::Client, config)?;
         let index = self.insert(connection, None, NO_LISTENER)?;
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.flags.set(Flags::REPORTED.or(Flags::DIALING));
-            slot.dial = Some(dial);
+        if let Err(error) = self.begin_to_dial(index, dial) {
+            self.slots.remove(index);
+            return Err(error);
         }
         let id = self.slots.id(index);
         match name {
@@ -83,11 +83,18 @@ impl Hub {
         Ok(id)
     }
 
+    fn begin_to_dial(&mut self, index: u32, dial: Boxed<Dial>) -> Result<(), Error> {
+        let slot = self.slots.get_mut(index).ok_or(Error::OutOfMemory)?;
+        slot.rare()?.dial = Some(dial);
+        slot.flags.set(Flags::REPORTED.or(Flags::DIALING));
+        Ok(())
+    }
+
     /// Takes what threads have found of names.
     pub(super) fn take_found(&mut self) {
         while let Some(Found { id, addresses }) = self.resolver.next_found(&self.waker) {
             let Some(index) = self.slots.find(id) else { continue };
-            let Some(dial) = self.slots.get_mut(index).and_then(|slot| slot.dial.as_mut()) else { continue };
+            let Some(dial) = self.slots.get_mut(index).and_then(Slot::dial) else { continue };
             if dial.addresses.try_reserve_exact(addresses.len()).is_ok() {
                 dial.addresses.extend(addresses.into_iter().rev().map(SockAddr::from));
             }
@@ -99,7 +106,7 @@ impl Hub {
     fn try_next(&mut self, index: u32) {
         let Self { poll, slots, .. } = self;
         let Some(slot) = slots.get_mut(index) else { return };
-        let Some(dial) = &mut slot.dial else { return };
+        let Some(dial) = slot.rare.as_mut().and_then(|rare| rare.dial.as_mut()) else { return };
         slot.socket = None;
         while let Some(address) = dial.addresses.pop() {
             let both = Interest::READABLE | Interest::WRITABLE;
@@ -124,14 +131,15 @@ impl Hub {
     /// The system says that something has become of an attempt to connect.
     pub(super) fn note_dialed(&mut self, index: u32) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let (Some(socket), Some(dial)) = (&slot.socket, &mut slot.dial) else { return };
+        let Slot { socket: Some(socket), rare: Some(rare), .. } = slot else { return };
+        let Some(dial) = &mut rare.dial else { return };
         let outcome = match socket.take_error() {
             Ok(None) => socket.peer_addr().map(|_| ()),
             Ok(Some(error)) | Err(error) => Err(error),
         };
         match outcome {
             Ok(()) => {
-                let name = slot.dial.take().and_then(|dial| dial.into_inner().secure);
+                let name = rare.dial.take().and_then(|dial| dial.into_inner().secure);
                 if let Some(name) = name {
                     match self.trust.begin(&name).and_then(Boxed::new) {
                         Ok(tls) => slot.tls = Some(tls),
@@ -154,7 +162,8 @@ impl Hub {
     pub(super) fn end_dial_turn(&mut self, index: u32) {
         let now_ms = self.now_ms;
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let (Some(connection), Some(dial)) = (&mut slot.connection, &mut slot.dial) else { return };
+        let Slot { connection: Some(connection), rare: Some(rare), .. } = slot else { return };
+        let Some(dial) = &mut rare.dial else { return };
         if !dial.is_asked {
             dial.is_asked = true;
             match connection.request(dial.host.as_bytes(), dial.target.as_bytes()) {

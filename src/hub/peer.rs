@@ -24,7 +24,7 @@ impl Hub {
     pub fn address(&mut self, id: u64) -> Result<Option<&str>, Error> {
         self.owner.check()?;
         let slot = self.slots.find(id).and_then(|index| self.slots.get(index)).filter(|slot| slot.is_alive());
-        let known = slot.and_then(|slot| slot.address.as_deref()).map(|address| SockAddr::from(*address));
+        let known = slot.and_then(|slot| slot.rare.as_ref()?.address).map(SockAddr::from);
         let peer = || slot.and_then(|slot| slot.socket.as_ref()).and_then(|socket| socket.peer_addr().ok());
         let Some(address) = known.or_else(peer) else { return Ok(None) };
         self.text.clear();
@@ -38,11 +38,12 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Error::HubForked`], [`Error::HubOfOtherThread`].
+    /// [`Error::OutOfMemory`]; [`Error::HubForked`], [`Error::HubOfOtherThread`].
     pub fn set_user(&mut self, id: u64, user: usize) -> Result<bool, Error> {
         self.owner.check()?;
-        let slot = self.slots.find(id).and_then(|index| self.slots.get_mut(index));
-        Ok(slot.map(|slot| slot.user = user).is_some())
+        let Some(slot) = self.slots.find(id).and_then(|index| self.slots.get_mut(index)) else { return Ok(false) };
+        slot.rare()?.user = user;
+        Ok(true)
     }
 
     /// The number that is kept with a connection; 0 if there is none, or the connection is gone.
@@ -53,7 +54,8 @@ impl Hub {
     #[inline]
     pub fn user(&self, id: u64) -> Result<usize, Error> {
         self.owner.check()?;
-        Ok(self.slots.find(id).and_then(|index| self.slots.get(index)).map_or(0, |slot| slot.user))
+        let slot = self.slots.find(id).and_then(|index| self.slots.get(index));
+        Ok(slot.and_then(|slot| slot.rare.as_ref()).map_or(0, |rare| rare.user))
     }
 
     /// Ends TCP at once, without a word to the peer. Returns whether the connection was still there.

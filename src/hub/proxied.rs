@@ -10,7 +10,6 @@ use rustix::net::{RecvFlags, recv};
 
 use super::Hub;
 use super::slots::Flags;
-use crate::memory::Boxed;
 
 /// A header is no longer: one that is has to come in so many bytes.
 const MAX_LEN: usize = 4 << 10;
@@ -66,8 +65,8 @@ impl Hub {
         let Some(slot) = self.slots.get_mut(index) else { return false };
         slot.flags.clear(Flags::PROXIED);
         let Some(address) = address else { return true };
-        let Ok(kept) = Boxed::new(address) else { return false };
-        slot.address = Some(kept);
+        let Ok(rare) = slot.rare() else { return false };
+        rare.address = Some(address);
         self.hosts.admit(index, address.ip(), self.limits.max_per_address)
     }
 

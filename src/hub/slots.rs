@@ -126,13 +126,7 @@ pub(super) struct Slot {
     pub(super) listener: u16,
     /// How many bytes it holds, as far as that was seen.
     pub(super) held: u32,
-    /// The application's own, which means nothing here.
-    pub(super) user: usize,
-    /// Where it is, if a proxy has said so.
-    pub(super) address: Option<Boxed<SocketAddr>>,
-    /// Until a client is connected.
-    pub(super) dial: Option<Boxed<Dial>>,
-    pub(super) subscriptions: Option<Boxed<Vec<Subscription>>>,
+    pub(super) rare: Option<Boxed<Rare>>,
     /// Its place in the wheel; where it has no connection, in the list of such slots.
     pub(super) link: Link,
 }
@@ -151,6 +145,40 @@ impl Slot {
             self.flags.set(Flags::TOUCHED);
             touched.push(index);
         }
+    }
+}
+
+// What an idle connection costs is this, and what the wheel and the lists have of it: 256 bytes in all.
+const _: () = assert!(size_of::<Slot>() <= 224);
+
+/// What few connections have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// The application's own, which means nothing here.
+    pub(super) user: usize,
+    /// Where it is, if a proxy has said so.
+    pub(super) address: Option<SocketAddr>,
+    /// Until a client is connected.
+    pub(super) dial: Option<Boxed<Dial>>,
+    pub(super) subscriptions: Vec<Subscription>,
+}
+
+impl Slot {
+    /// What few have, which this one has from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(super) fn rare(&mut self) -> Result<&mut Rare, Error> {
+        if self.rare.is_none() {
+            self.rare = Some(Boxed::new(Rare::default())?);
+        }
+        self.rare.as_deref_mut().ok_or(Error::OutOfMemory)
+    }
+
+    /// What is needed to connect, if it is still to be connected.
+    pub(super) fn dial(&mut self) -> Option<&mut Dial> {
+        self.rare.as_mut()?.dial.as_deref_mut()
     }
 }
 
@@ -203,10 +231,7 @@ impl Slots {
                 flags: Flags::default(),
                 listener: NO_LISTENER,
                 held: 0,
-                user: 0,
-                address: None,
-                dial: None,
-                subscriptions: None,
+                rare: None,
                 link: Link { next, ..Link::default() },
             });
         }
@@ -224,7 +249,6 @@ impl Slots {
         slot.socket = socket;
         slot.generation = slot.generation.saturating_add(1);
         slot.listener = listener;
-        slot.user = 0;
         slot.link = Link::default();
         self.unused = next;
         self.len = self.len.saturating_add(1);
@@ -238,9 +262,7 @@ impl Slots {
         slot.connection = None;
         slot.socket = None;
         slot.tls = None;
-        slot.address = None;
-        slot.dial = None;
-        slot.subscriptions = None;
+        slot.rare = None;
         // It may still stand in lists, in each of which it has one place.
         slot.flags = slot.flags.and(Flags::QUEUED.or(Flags::TOUCHED));
         slot.link = Link { next: unused, ..Link::default() };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::slots::{Slots, Subscription};
 use crate::error::Error;
-use crate::memory::{Boxed, copied, push};
+use crate::memory::{copied, push};
 
 /// The members of a topic, as slots.
 #[derive(Debug, Default)]
@@ -38,10 +38,7 @@ impl Topics {
     pub(super) fn subscribe(&mut self, slots: &mut Slots, index: u32, name: &[u8]) -> Result<(), Error> {
         let Some(slot) = slots.get_mut(index) else { return Ok(()) };
         let known = self.numbers.get(name).copied();
-        if slot.subscriptions.is_none() {
-            slot.subscriptions = Some(Boxed::new(Vec::new())?);
-        }
-        let Some(subscriptions) = &mut slot.subscriptions else { return Ok(()) };
+        let subscriptions = &mut slot.rare()?.subscriptions;
         if subscriptions.iter().any(|subscription| Some(subscription.topic) == known) {
             return Ok(());
         }
@@ -66,21 +63,16 @@ impl Topics {
     /// Takes a member away, if it is one.
     pub(super) fn unsubscribe(&mut self, slots: &mut Slots, index: u32, name: &[u8]) {
         let Some(&topic) = self.numbers.get(name) else { return };
-        let Some(subscriptions) = slots.get_mut(index).and_then(|slot| slot.subscriptions.as_mut()) else { return };
+        let Some(subscriptions) = subscriptions_of(slots, index) else { return };
         let Some(at) = subscriptions.iter().position(|subscription| subscription.topic == topic) else { return };
         let subscription = subscriptions.swap_remove(at);
-        if subscriptions.is_empty()
-            && let Some(slot) = slots.get_mut(index)
-        {
-            slot.subscriptions = None;
-        }
         self.leave(slots, subscription);
     }
 
     /// Takes a member away from all topics.
     pub(super) fn unsubscribe_all(&mut self, slots: &mut Slots, index: u32) {
-        let Some(subscriptions) = slots.get_mut(index).and_then(|slot| slot.subscriptions.take()) else { return };
-        for &subscription in &**subscriptions {
+        let Some(subscriptions) = subscriptions_of(slots, index).map(std::mem::take) else { return };
+        for subscription in subscriptions {
             self.leave(slots, subscription);
         }
     }
@@ -90,8 +82,7 @@ impl Topics {
         let Some(found) = self.get_mut(topic).filter(|found| (place as usize) < found.members.len()) else { return };
         found.members.swap_remove(place as usize);
         if let Some(&moved) = found.members.get(place as usize)
-            && let Some(slot) = slots.get_mut(moved)
-            && let Some(subscriptions) = &mut slot.subscriptions
+            && let Some(subscriptions) = subscriptions_of(slots, moved)
             && let Some(its) = subscriptions.iter_mut().find(|its| its.topic == topic)
         {
             its.place = place;
@@ -134,6 +125,10 @@ impl Topics {
     fn get_mut(&mut self, topic: u32) -> Option<&mut Topic> {
         self.topics.get_mut(topic as usize)
     }
+}
+
+fn subscriptions_of(slots: &mut Slots, index: u32) -> Option<&mut Vec<Subscription>> {
+    Some(&mut slots.get_mut(index)?.rare.as_mut()?.subscriptions)
 }
 
 #[cfg(test)]

@@ -157,7 +157,9 @@ impl Hub {
             let _ = socket.shutdown(Shutdown::Both);
         }
         slot.tls = None;
-        slot.dial = None;
+        if let Some(rare) = &mut slot.rare {
+            rare.dial = None;
+        }
         slot.flags.clear(Flags::DIALING.or(Flags::DRAINED));
         slot.flags.set(Flags::ENDED);
         let is_reported = slot.flags.has(Flags::REPORTED);

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn wsframe_hub_address(hub: *mut wsframe_hub, id: u64, add
 ///
 /// Returns 1, or 0 if the connection is gone.
 ///
-/// Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection().
+/// Errors: WSFRAME_ERROR_ARGUMENT if hub is NULL; WSFRAME_ERROR_STATE as wsframe_hub_connection(); WSFRAME_ERROR_MEMORY.
 ///
 /// # Safety
 ///
