@@ -37,8 +37,8 @@ run: build ## Serve the documents' two servers, in PHP; the address is printed.
 	@exec php examples/php/server.php
 
 .PHONY: test
-test: ## Run every test: ten to fifteen minutes on two cores. Downloads what `make tools` does and Cargo's crates, some 500 MB.
-	@echo 'This takes ten to fifteen minutes on two cores. The first time it downloads up to 500 MB.'
+test: ## Run every test: some fifteen minutes on two cores. Downloads what `make tools` does and Cargo's crates, some 500 MB.
+	@echo 'This takes some fifteen minutes on two cores. The first time it downloads up to 500 MB.'
 	@$(MAKE) --no-print-directory lint test-rust test-python test-php test-examples test-autobahn test-browser
 	@echo 'All tests have passed.'
 
