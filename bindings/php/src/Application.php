@@ -124,7 +124,7 @@ abstract class Application
     }
 
     /** Calls a callback if there is one. */
-    protected function call(string $name, Peer $peer, int|string ...$arguments): void
+    protected function call(string $name, Peer $peer, bool|int|string ...$arguments): void
     {
         try {
             $this->callbacks[$name]?->__invoke($this->subject($peer), ...$arguments);

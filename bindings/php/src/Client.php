@@ -63,8 +63,9 @@ final class Client extends Application
      *
      * - "open", (Client): messages can be sent. Each that is opened is closed, once.
      * - "message", (Client, string $data, int $kind): the server has sent Opcode::TEXT, which is UTF-8, or Opcode::BINARY.
-     * - "close", (Client, int $code, string $reason): the connection has ended, with the code and reason of the server's
-     *   close frame; 1006 if the closing handshake was not done.
+     * - "close", (Client, int $code, string $reason, bool $comesBack): the connection has ended, with the code and reason
+     *   of the server's close frame; 1006 if the closing handshake was not done. $comesBack says whether another one is
+     *   to be made.
      * - "drain", (Client): there was no room for a message, as the server did not read, and now there is.
      * - "error", (\Throwable, ?Client): it did not get there, which is a NotConnected, or another callback has failed.
      *
@@ -209,7 +210,7 @@ final class Client extends Application
             $this->retry = $this->after($this->reconnect->waitMs($this->attempts++), $this->tryAgain(...));
         }
         if ($peer->isTold) {
-            $this->call('close', $peer, $code, $this->reason);
+            $this->call('close', $peer, $code, $this->reason, $this->retry !== null);
         } elseif (!$peer->hasFailed && !$this->isClosed) {
             $this->report(new NotConnected($why), $peer);
         }

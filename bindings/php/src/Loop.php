@@ -18,6 +18,7 @@ final class Loop
 
     /** How long streams are waited for at most: a signal can come just before the waiting begins. */
     private const SLICE_US = 500_000;
+    private const STOPPING_US = 10_000;
 
     public readonly Hub $hub;
 
@@ -168,8 +169,10 @@ final class Loop
         [$read, $write] = $this->streams;
         $read[] = $this->own;
         $except = null;
+        // That the last connection is gone a descriptor does not tell.
+        $waitUs = $this->isStopping ? self::STOPPING_US : self::SLICE_US;
         // A signal ends it with a warning.
-        if (@\stream_select($read, $write, $except, 0, self::SLICE_US) === false) {
+        if (@\stream_select($read, $write, $except, 0, $waitUs) === false) {
             [$read, $write] = [[], []];
         }
         $this->deliver($this->hub->poll(0));

@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use Wsframe\Application;
 use Wsframe\Client as WebSocket;
 use Wsframe\Config;
+use Wsframe\Connection;
 use Wsframe\NotConnected;
 use Wsframe\Opcode;
 use Wsframe\Peer;
@@ -105,13 +106,99 @@ final class ClientTest extends TestCase
         self::assertSame([403, 'not you'], $this->log);
     }
 
+    /**
+     * @param \Closure(resource, Connection): void $behave What the server does when it was asked.
+     *
+     * @dataProvider hostileServers
+     */
+    public function testAServerThatDoesNotPlayByTheRules(\Closure $behave, array $told): void
+    {
+        $listener = stream_socket_server('tcp://127.0.0.1:0');
+        $bystander = $this->server();
+        $url = 'ws://' . stream_socket_get_name($listener, false) . '/';
+        $client = new WebSocket($url, new Config(handshakeTimeoutMs: 200, maxMessageLen: 1000), loop: $bystander);
+        $sockets = [];
+        $bystander->onReadable($listener, function () use ($listener, $bystander, $behave, &$sockets): void {
+            $sockets[] = $socket = stream_socket_accept($listener);
+            $bystander->onReadable($socket, static function ($socket) use ($bystander, $behave): void {
+                $connection = Connection::server();
+                iterator_to_array($connection->receive(fread($socket, 4096)));
+                $behave($socket, $connection);
+                // It hangs up when the client does.
+                $bystander->onReadable($socket, static function ($socket) use ($bystander): void {
+                    if ((string) fread($socket, 4096) === '') {
+                        $bystander->onReadable($socket, null);
+                        stream_socket_shutdown($socket, STREAM_SHUT_RDWR);
+                    }
+                });
+            });
+        });
+        $client->on('message', fn (WebSocket $client, string $data) => $this->note($data));
+        $client->on('close', fn (WebSocket $client, int $code) => $this->note('close', $code));
+        $client->on('error', fn (NotConnected $error) => $this->note('error', $error->status, $error->answer !== ''));
+        $well = new WebSocket($this->url, loop: $bystander);
+        $ends = $bystander->every(5, function () use ($client, $well, $bystander, &$ends): void {
+            if ($client->peer() === null && $well->isOpen()) {
+                $ends->cancel();
+                $well->send('still here');
+            }
+        });
+        $well->on('message', function (WebSocket $well, string $data) use ($bystander): void {
+            $this->note($data);
+            $bystander->stop();
+        });
+        $this->within($bystander);
+
+        self::assertSame([...$told, 'still here'], $this->log);
+    }
+
+    public static function hostileServers(): array
+    {
+        $opens = static fn ($socket, Connection $connection) => fwrite($socket, $connection->take(0));
+        return [
+            'is silent' => [static fn () => null, ['error', 0, false]],
+            'hangs up' => [static fn ($socket) => stream_socket_shutdown($socket, STREAM_SHUT_RDWR), ['error', 0, false]],
+            'speaks something else' => [static fn ($socket) => fwrite($socket, "220 smtp\r\n\r\n"), ['error', 0, true]],
+            'refuses' => [
+                static fn ($socket) => fwrite($socket, "HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nWho"),
+                ['error', 401, true],
+            ],
+            'has no limits' => [
+                static function ($socket, Connection $connection) use ($opens): void {
+                    $connection->sendText('a');
+                    $connection->sendText(str_repeat('a', 1001));
+                    $opens($socket, $connection);
+                },
+                ['a', 'close', 1006],
+            ],
+            'sends no frames' => [
+                static function ($socket, Connection $connection) use ($opens): void {
+                    $opens($socket, $connection);
+                    fwrite($socket, str_repeat("\xff", 100));
+                },
+                ['close', 1006],
+            ],
+            'is slow, and leaves' => [
+                static function ($socket, Connection $connection): void {
+                    $connection->sendText('slow');
+                    foreach (str_split($connection->take(0)) as $byte) {
+                        fwrite($socket, $byte);
+                    }
+                    stream_socket_shutdown($socket, STREAM_SHUT_RDWR);
+                },
+                ['slow', 'close', 1006],
+            ],
+        ];
+    }
+
     public function testAClientComesBackUntilItIsClosed(): void
     {
         $server = $this->server();
         $client = new WebSocket($this->url, reconnect: self::soon(), loop: $server);
         $server->on('open', static fn (Peer $peer) => $peer->terminate());
-        $client->on('close', function (WebSocket $client, int $code) use ($server): void {
+        $client->on('close', function (WebSocket $client, int $code, string $reason, bool $comesBack) use ($server): void {
             $this->note($code);
+            self::assertTrue($comesBack);
             if (count($this->log) === 5) {
                 $this->note($client->close());
                 $server->after(100, static fn () => $server->stop());

@@ -146,6 +146,22 @@ final class ConstantsTest extends TestCase
         }
     }
 
+    /** But for what C keeps with a connection, for which PHP has arrays, and what other threads call, which PHP has none of. */
+    public function testTheHubCallsAllFunctionsOfTheHeader(): void
+    {
+        preg_match_all('/\bwsframe_hub_(\w+)\(/', file_get_contents(self::HEADER), $functions);
+        $source = '';
+        foreach ([Hub::class, HubCalls::class] as $class) {
+            $source .= file_get_contents((new \ReflectionClass($class))->getFileName());
+        }
+        $called = array_filter(
+            array_unique($functions[1]),
+            static fn (string $name): bool => preg_match("/wsframe_hub_$name\(|(call|making)\('$name'/", $source) === 1
+        );
+
+        self::assertEqualsCanonicalizing([...$called, 'set_user', 'user', 'wake'], array_unique($functions[1]));
+    }
+
     public function testNever(): void
     {
         preg_match('/#define WSFRAME_NEVER (\w+)/', file_get_contents(self::DOCUMENTED), $never);
