@@ -51,8 +51,8 @@ CLIENTS = {
 # RFC 7692 section 7.1.1.2 would let it.
 CLIENT_OPTIONS = {"--no-context-takeover": ("13.2.*", "13.5.*", "13.6.*")}
 
-# With --quick, of the compressed cases only those that end so, but all of them on one server and one client: each sends a
-# thousand messages, and what compresses them is the same library.
+# With --quick, of the compressed cases only those that end so, but all of them on one server and one client: each sends
+# a thousand messages, and what compresses them is the same library.
 WHOLE = ("c-hub", "c-client")
 COMPRESSED = ("12.*", "13.*")
 QUICK = ("*.1", "*.2", "*.3")
