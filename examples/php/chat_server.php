@@ -23,7 +23,7 @@ $server->on('request', function (Peer $peer): void {
 });
 $server->on('open', function (Peer $peer) use ($server): void {
     $peer->subscribe($peer->data['room']);
-    $server->hub->publish($peer->data['room'], "{$peer->data['name']} is here");
+    $server->publish($peer->data['room'], "{$peer->data['name']} is here");
 });
 $server->on('message', function (Peer $peer, string $data, int $kind): void {
     if ($kind === Opcode::TEXT) {
@@ -31,7 +31,7 @@ $server->on('message', function (Peer $peer, string $data, int $kind): void {
     }
 });
 $server->on('close', function (Peer $peer) use ($server): void {
-    $server->hub->publish($peer->data['room'], "{$peer->data['name']} has left");
+    $server->publish($peer->data['room'], "{$peer->data['name']} has left");
 });
 $port = $server->listen('127.0.0.1:' . ($argv[1] ?? 8000));
 echo "ws://127.0.0.1:$port/\n";

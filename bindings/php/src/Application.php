@@ -19,8 +19,11 @@ abstract class Application
     /** @var array<string, \Closure|null> */
     protected array $callbacks;
 
-    /** @param list<string> $events What there may be callbacks for. */
-    protected function __construct(protected readonly Loop $loop, array $events)
+    /**
+     * @param Loop $loop @internal
+     * @param list<string> $events What there may be callbacks for.
+     */
+    protected function __construct(public readonly Loop $loop, array $events)
     {
         $this->callbacks = \array_fill_keys($events, null);
     }
@@ -92,7 +95,7 @@ abstract class Application
      *
      * @param int $graceMs After so many milliseconds those that have not ended are given up.
      */
-    public function stop(int $graceMs = 5000): void
+    public function stop(int $graceMs = Loop::GRACE_MS): void
     {
         $this->loop->stop($graceMs);
     }

@@ -16,11 +16,18 @@ final class Loop
     public const READ = 0;
     public const WRITE = 1;
 
+    /** How long connections have to end when a signal has come, in milliseconds. */
+    public const GRACE_MS = 5000;
+
     /** How long streams are waited for at most: a signal can come just before the waiting begins. */
     private const SLICE_US = 500_000;
     private const STOPPING_US = 10_000;
 
-    public readonly Hub $hub;
+    /** Another one in each worker. */
+    public Hub $hub;
+
+    /** The other workers, if there are. */
+    public ?Siblings $siblings = null;
 
     /** @var array<int, Peer> Those at the other end of the connections, by id. */
     public array $peers = [];
@@ -31,7 +38,7 @@ final class Loop
     /** @var \WeakReference<Application>|null Whose the connections are that clients make: it has this loop. */
     private ?\WeakReference $newcomers = null;
 
-    /** @var array<int, array{Application, \Closure, int|null}> By number: whose, what to call, and when again. */
+    /** @var array<int, array{Application, \Closure, int, int|null}> By number: whose, what to call, when, and when again. */
     private array $timers = [];
     private int $lastTimer = 0;
 
@@ -51,6 +58,24 @@ final class Loop
     public function letIn(Application $application): void
     {
         $this->newcomers = \WeakReference::create($application);
+    }
+
+    /** Goes on in a forked process, with a hub that was made there. */
+    public function moveTo(Hub $hub): void
+    {
+        $this->hub = $hub;
+        $this->own = null;
+        foreach ($this->timers as $number => [, , $inMs]) {
+            $hub->timer($number, $inMs);
+        }
+    }
+
+    /** Sends a message to all who have subscribed to a topic, in the other workers too. Returns to how many in this one. */
+    public function publish(string $topic, string $data, int $kind, int $except, ?bool $compress): int
+    {
+        $count = $this->hub->publish($topic, $data, $kind, $except, $compress);
+        $this->siblings?->publish($topic, $data, $kind, $compress);
+        return $count;
     }
 
     /** @param \Closure(): bool $isOver */
@@ -106,7 +131,7 @@ final class Loop
     {
         $number = $this->lastTimer + 1;
         $this->hub->timer($number, $inMs);
-        $this->timers[$number] = [$owner, $callback, $intervalMs];
+        $this->timers[$number] = [$owner, $callback, $inMs, $intervalMs];
         $this->lastTimer = $number;
         return new Timer($this, $number);
     }
@@ -140,6 +165,10 @@ final class Loop
             $this->ring($event->connection);
             return;
         }
+        if ($event->kind === EventKind::READY) {
+            $this->siblings?->turn();
+            return;
+        }
         $peer = $this->peers[$event->connection] ?? null;
         $owner = $peer === null ? $this->newcomers?->get() : $peer->owner;
         $owner?->happened($peer, $event);
@@ -147,7 +176,7 @@ final class Loop
 
     private function ring(int $number): void
     {
-        [$owner, $callback, $intervalMs] = $this->timers[$number] ?? [null, null, null];
+        [$owner, $callback, , $intervalMs] = $this->timers[$number] ?? [null, null, null, null];
         if ($owner === null) {
             return;
         }
@@ -207,7 +236,7 @@ final class Loop
         $former = [];
         foreach ([\SIGTERM, \SIGINT] as $signal) {
             $former[$signal] = \pcntl_signal_get_handler($signal);
-            \pcntl_signal($signal, fn () => $this->stop(5000));
+            \pcntl_signal($signal, fn () => $this->stop(self::GRACE_MS));
         }
         return $former;
     }

@@ -109,7 +109,7 @@ final class Peer
 
     /**
      * Sends a message to all that have subscribed to a topic, or to all if it is '', but not to this peer. Returns to how
-     * many.
+     * many; those of other workers get it as well, and are not counted.
      *
      * @param int $kind As for send().
      * @param bool|null $compress As for send().
@@ -118,7 +118,7 @@ final class Peer
      */
     public function publish(string $topic, string $data, int $kind = Opcode::TEXT, ?bool $compress = null): int
     {
-        return $this->hub->publish($topic, $data, $kind, $this->id, $compress);
+        return $this->owner->loop->publish($topic, $data, $kind, $this->id, $compress);
     }
 
     /**
