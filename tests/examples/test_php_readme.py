@@ -28,7 +28,7 @@ PROGRAMS = dict(re.findall(r"<!-- (examples/php/\w+\.php) -->\n```php\n(.*?)```\
 
 
 def test_the_programs_are_the_files_they_name() -> None:
-    assert len(PROGRAMS) == 4
+    assert len(PROGRAMS) == 5
     for file, program in PROGRAMS.items():
         assert program == (ROOT / file).read_text(), file
 
