@@ -102,13 +102,17 @@ final class Client extends Application
      * what was sent before.
      *
      * @param int $kind Opcode::TEXT or Opcode::BINARY.
-     * @param bool|null $compress As for Connection::send().
+     * @param bool|null $compress As for Connection::send(), as is $more.
      *
      * @throws UsageError If the text is not UTF-8, or $kind is another one.
      */
-    public function send(string $data, int $kind = Opcode::TEXT, ?bool $compress = null): bool
-    {
-        return $this->peer !== null && $this->peer->send($data, $kind, $compress);
+    public function send(
+        string $data,
+        int $kind = Opcode::TEXT,
+        ?bool $compress = null,
+        bool $more = false,
+    ): bool {
+        return $this->peer !== null && $this->peer->send($data, $kind, $compress, $more);
     }
 
     /**

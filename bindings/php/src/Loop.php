@@ -38,7 +38,7 @@ final class Loop
     /** @var \WeakReference<Application>|null Whose the connections are that clients make: it has this loop. */
     private ?\WeakReference $newcomers = null;
 
-    /** @var array<int, array{Application, \Closure, int, int|null}> By number: whose, what to call, when, and when again. */
+    /** @var array<int, array{Application, \Closure, int, int|null}> By number: whose, what to call, when, when again. */
     private array $timers = [];
     private int $lastTimer = 0;
 

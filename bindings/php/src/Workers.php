@@ -42,8 +42,8 @@ final class Workers
     private array $former = [];
 
     /**
-     * @param \Closure(string, \Closure(): void): void $work What each does. It gets the address of its parent, and what lets
-     *     signals come.
+     * @param \Closure(string, \Closure(): void): void $work What each does. It gets the address of its parent, and
+     *     what lets signals come.
      */
     public function __construct(int $count, private readonly \Closure $work)
     {
