@@ -49,7 +49,7 @@ check: ## Run in two minutes what goes wrong most often: lint, the tests in Rust
 
 .PHONY: tools
 tools: $(VENV)/installed $(BROWSER)/installed ## Install what the tests need: PHP, Chromium and the like, and packages in local folders.
-	@.ci/install c++ chromium php phpunit valgrind
+	@.ci/install c++ chromium php phpunit systemd valgrind
 
 .PHONY: env
 env: ## Print the variables with which the bindings find this build, for a shell to evaluate.

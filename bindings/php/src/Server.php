@@ -140,8 +140,8 @@ final class Server extends Application
      * with peers of its own: the system lets each have a part of the clients. What is published reaches the peers of all,
      * at most once: a worker that is busy for long misses what it has no room for. One that dies is replaced, after a
      * pause if it has died at once. SIGUSR1 replaces all: new ones are forked, and when they listen the former close
-     * their connections with 1001. Who is connecting just then may have to try again. SIGTERM and SIGINT end all of them.
-     * Only the parent returns, and then the server is over.
+     * their connections with 1001. Who is connecting just then, or was before this call, may have to try again.
+     * SIGTERM and SIGINT end all of them. Only the parent returns, and then the server is over.
      *
      * @param int $workers 0 for none: this process serves.
      * @param callable(Server): void|null $start Called in each worker before it listens: for what processes cannot share,
