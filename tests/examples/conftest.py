@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 import subprocess
@@ -18,6 +19,14 @@ SERVERS = {
     "php": ["php", "examples/php/server.php"],
     "python": [sys.executable, "examples/python/server.py"],
 }
+
+
+def compiled(name: str, folder: Path) -> Path:
+    """The program of a C example."""
+    library = Path(os.environ["WSFRAME_LIBRARY"]).resolve()
+    source = ["-std=c99", "-O2", "-Iinclude", f"examples/c/{name}.c", "-o", str(folder / name)]
+    subprocess.run(["cc", *source, str(library), f"-Wl,-rpath,{library.parent}"], cwd=ROOT, check=True)
+    return folder / name
 
 
 class Server:

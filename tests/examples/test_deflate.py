@@ -7,7 +7,6 @@ All talk through a relay that reads the first bytes of frames, so that it is see
 from __future__ import annotations
 
 import json
-import os
 import random
 import socket
 import struct
@@ -23,7 +22,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
-from conftest import ROOT, Server
+from conftest import ROOT, Server, compiled
 from reference import client_frame, frames, request
 from tap import Tap, compressed
 
@@ -71,10 +70,8 @@ each_asked = pytest.mark.parametrize("asked", ASKED)
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the C examples."""
     folder = tmp_path_factory.mktemp("c")
-    library = Path(os.environ["WSFRAME_LIBRARY"]).resolve()
     for name in ("echo", "client"):
-        source = ["-std=c99", "-Iinclude", f"examples/c/{name}.c", "-o", str(folder / name)]
-        subprocess.run(["cc", *source, str(library), f"-Wl,-rpath,{library.parent}"], cwd=ROOT, check=True)
+        compiled(name, folder)
     return folder
 
 

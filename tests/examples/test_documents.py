@@ -1,4 +1,4 @@
-"""Both servers of the documents, on the bindings' Server."""
+"""Both servers of the documents on the hub: in C, and on the bindings' Server."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-ROOT = Path(__file__).parents[2]
+from conftest import ROOT, compiled
+
+# Those of the bindings.
 COMMANDS = {"php": ["php", "examples/php/documents.php"], "python": [sys.executable, "examples/python/documents.py"]}
 PATIENCE_S = 20
 LENGTHS = (0, 1, 124, 125, 126, 250, 251, 65_536, 1 << 20)
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
-def served(request):
+@pytest.fixture(scope="module", params=["c", *COMMANDS])
+def served(request, tmp_path_factory):
     """The process, and the two addresses."""
-    command = [*COMMANDS[request.param], "0", "0"]
+    command = COMMANDS.get(request.param) or [compiled("documents", tmp_path_factory.mktemp("c"))]
+    command = [*command, "0", "0"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     lines = [process.stdout.readline().split() for _ in range(2)]
     assert [name for name, _ in lines] == ["resolution", "works"]
@@ -69,7 +71,7 @@ def test_the_end_is_told(served):
     assert process.wait(PATIENCE_S) == 0
 
 
-def test_they_are_no_longer_than_a_page():
+def test_with_a_binding_they_are_no_longer_than_a_page():
     for command in COMMANDS.values():
         text = re.sub(r"\n\s*\n", "\n", (ROOT / command[-1]).read_text())
         assert len(text.splitlines()) <= 60

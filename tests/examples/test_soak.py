@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.asyncio.client import connect
 
-from conftest import ROOT
+from conftest import ROOT, compiled
 from reference import client_frame, close_code, frames, request, split_head
 
 SECONDS = float(os.environ.get("SOAK_SECONDS") or 10)
@@ -58,7 +58,7 @@ class Server(NamedTuple):
 
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    command = SERVERS[request.param] or [str(compiled(tmp_path))]
+    command = SERVERS[request.param] or [str(compiled("echo", tmp_path))]
     environment = {**os.environ, **ALLOCATOR}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:
@@ -68,15 +68,6 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
             assert process.poll() is None, "it ended by itself"
         finally:
             process.terminate()
-
-
-def compiled(folder: Path) -> Path:
-    """The echo server in C."""
-    library = Path(os.environ["WSFRAME_LIBRARY"]).resolve()
-    program = folder / "echo"
-    source = ["-std=c99", "-O2", "-Iinclude", "examples/c/echo.c", "-o", str(program)]
-    subprocess.run(["cc", *source, str(library), f"-Wl,-rpath,{library.parent}"], cwd=ROOT, check=True)
-    return program
 
 
 def test_clients_of_all_kinds_leave_nothing(server: Server) -> None:
