@@ -17,6 +17,9 @@ mod failing;
 mod inflate;
 #[path = "common/random.rs"]
 mod random;
+#[cfg(unix)]
+#[path = "vectors/sockets.rs"]
+mod sockets;
 #[path = "vectors/subject.rs"]
 mod subject;
 #[path = "vectors/vector.rs"]
@@ -58,6 +61,23 @@ fn every_vector_over_the_rust_api() {
 #[test]
 fn every_vector_over_the_c_functions_at_every_cpu_level() {
     cpu::at_each_level(|_| run_all::<C>());
+}
+
+/// What goes over a socket comes in other pieces than it was sent, in any case: fewer cuts than above will do.
+#[cfg(unix)]
+#[test]
+fn every_vector_that_a_hub_can_run_over_real_sockets() {
+    let len = |vector: &Vector| Run::<sockets::Sockets>::default().input_len(vector, SERVER);
+    let can_run = |vector: &Vector| sockets::can_run(vector, len(vector));
+    let vectors: Vec<Vector> = vector::all().into_iter().filter(can_run).collect();
+    assert!(vectors.len() > 750, "only {} vectors", vectors.len());
+    run_each(sockets::Sockets::NAME, &vectors, |vector, role| {
+        for cut in [Cut::Whole, Cut::Every(7), Cut::Random(1), Cut::Random(2)] {
+            let failed = |failure: String| format!("cut {cut:?}: {failure}");
+            Run::<sockets::Sockets>::default().run(vector, role, cut).map_err(failed)?;
+        }
+        Ok(())
+    });
 }
 
 #[test]
@@ -235,19 +255,21 @@ enum Cut {
 }
 
 fn run_all<S: Subject>() {
-    let vectors = vector::all();
+    run_each(S::NAME, &vector::all(), try_vector::<S>);
+}
+
+/// Tries each of them in each of its roles, and tells which fail.
+fn run_each(subject: &str, vectors: &[Vector], attempt: impl Fn(&Vector, u32) -> Result<(), String> + Sync) {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut failures = Vec::new();
         while let Some(vector) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
             for &role in &vector.roles {
-                if let Err(failure) = try_vector::<S>(vector, role) {
+                if let Err(failure) = attempt(vector, role) {
                     let Vector { file, line, name, .. } = vector;
                     let role = if role == SERVER { "server" } else { "client" };
-                    failures.push(format!(
-                        "\ntests/vectors/{file}:{line}: {name}\n  over {}, {role}, {failure}\n",
-                        S::NAME
-                    ));
+                    failures
+                        .push(format!("\ntests/vectors/{file}:{line}: {name}\n  over {subject}, {role}, {failure}\n"));
                 }
             }
         }

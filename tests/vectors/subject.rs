@@ -122,14 +122,32 @@ macro_rules! set_numbers {
 pub(crate) struct Rust {
     connection: Connection,
     config: Config,
-    skips_utf8: bool,
 }
 
-fn code(result: Result<usize, Error>) -> isize {
+pub(crate) fn code(result: Result<usize, Error>) -> isize {
     match result {
         Ok(count) => count as isize,
         Err(error) => error.code() as isize,
     }
+}
+
+pub(crate) fn config_of(config: &[String]) -> Config {
+    let words = Words::read(config);
+    let list = |list: &str| list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let mut settings = Settings { flags: words.flags, ..Settings::default() };
+    set_numbers!(&words.numbers, settings);
+    Config {
+        subprotocols: list(&words.subprotocols),
+        origins: list(&words.origins),
+        extensions: Some(words.extensions).filter(|field| !field.is_empty()),
+        subprotocol: Some(words.subprotocol).filter(|name| !name.is_empty()),
+        target: Some(words.target).filter(|path| !path.is_empty()),
+        settings,
+    }
+}
+
+pub(crate) const fn role_of(role: u32) -> Role {
+    if role == 0 { Role::Server } else { Role::Client }
 }
 
 /// The value of a field, which has to be the same by its number.
@@ -144,25 +162,74 @@ fn same_by_number(
     found
 }
 
+pub(crate) fn opcode(number: u32) -> Opcode {
+    Opcode::from_first_byte(number as u8).unwrap()
+}
+
+pub(crate) const fn compress(flag: u32) -> Compress {
+    match flag {
+        PLAIN => Compress::Never,
+        COMPRESSED => Compress::Always,
+        _ => Compress::IfShorter,
+    }
+}
+
+/// Does what a step says by the functions of a connection.
+pub(crate) fn act(c: &mut Connection, config: &Config, action: &Action) -> isize {
+    let events = |done: Result<(), Error>, c: &Connection| code(done.map(|()| c.events().len()));
+    match action {
+        Action::Send(number, 0, payload) => code(c.send(opcode(*number), payload)),
+        Action::Send(number, flag, payload) => code(c.send_as(opcode(*number), payload, compress(*flag), false)),
+        Action::SendMany(number, flag, messages) => {
+            code(c.send_many(opcode(*number), messages.iter().map(Vec::as_slice), compress(*flag)))
+        }
+        Action::SendMessage(number, flag, payload) => {
+            let message = Message::new(opcode(*number), payload, compress(*flag), config);
+            code(message.and_then(|message| c.send_message(&message)))
+        }
+        Action::Piece(number, flag, payload, last) => code(c.send_as(opcode(*number), payload, compress(*flag), !last)),
+        Action::Close(number, reason) => code(c.close(u16::try_from(*number).unwrap(), reason)),
+        Action::Request(host, target) => code(c.request(host, target)),
+        Action::AddField(name, value) => code(c.add_field(name, value).map(|()| 0)),
+        Action::Accept(subprotocol, without_deflate) => {
+            let name = str::from_utf8(subprotocol).unwrap();
+            let without = if *without_deflate { Without::Deflate } else { Without::Nothing };
+            let accepted = c.accept(Some(name).filter(|name| !name.is_empty()), without);
+            events(accepted, c)
+        }
+        Action::Respond(status, body) => code(c.respond(u16::try_from(*status).unwrap(), body)),
+        Action::Receive(input) => {
+            let received = c.receive(input);
+            events(received, c)
+        }
+        Action::Gone => {
+            let gone = c.gone();
+            events(gone, c)
+        }
+        Action::Write(_) | Action::New => panic!("no call of this kind: {action:?}"),
+    }
+}
+
+pub(crate) fn agreed(c: &Connection) -> Option<Deflate> {
+    c.deflate().map(|agreed| Deflate {
+        no_takeover: [agreed.server_no_context_takeover, agreed.client_no_context_takeover],
+        window_bits: [agreed.server_max_window_bits, agreed.client_max_window_bits],
+    })
+}
+
+/// A field by its name, which has to be the same by its number.
+pub(crate) fn field_of(c: &Connection, name: &str) -> Option<Vec<u8>> {
+    let at = |number| c.fields().nth(number).map(|(name, value)| (name.into(), value.to_vec()));
+    same_by_number(name, c.field(name).map(<[u8]>::to_vec), at)
+}
+
 impl Subject for Rust {
     const NAME: &'static str = "the Rust API";
 
     fn new(role: u32, config: &[String]) -> Result<Self, isize> {
-        let words = Words::read(config);
-        let list = |list: &str| list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        let mut settings = Settings { flags: words.flags, ..Settings::default() };
-        set_numbers!(&words.numbers, settings);
-        let config = Config {
-            subprotocols: list(&words.subprotocols),
-            origins: list(&words.origins),
-            extensions: Some(words.extensions).filter(|field| !field.is_empty()),
-            subprotocol: Some(words.subprotocol).filter(|name| !name.is_empty()),
-            target: Some(words.target).filter(|path| !path.is_empty()),
-            settings,
-        };
-        let role = if role == 0 { Role::Server } else { Role::Client };
-        let connection = Connection::new(role, &config).map_err(|error| error.code() as isize)?;
-        Ok(Self { connection, config, skips_utf8: settings.has(ConfigFlag::SkipUtf8) })
+        let config = config_of(config);
+        let connection = Connection::new(role_of(role), &config).map_err(|error| error.code() as isize)?;
+        Ok(Self { connection, config })
     }
 
     fn receive(&mut self, input: &mut [u8], in_place: bool) -> isize {
@@ -171,47 +238,7 @@ impl Subject for Rust {
     }
 
     fn act(&mut self, action: &Action) -> isize {
-        let c = &mut self.connection;
-        let opcode = |number: u32| Opcode::from_first_byte(number as u8).unwrap();
-        let compress = |flag: u32| match flag {
-            PLAIN => Compress::Never,
-            COMPRESSED => Compress::Always,
-            _ => Compress::IfShorter,
-        };
-        let events = |done: Result<(), Error>, c: &Connection| code(done.map(|()| c.events().len()));
-        match action {
-            Action::Send(number, 0, payload) => code(c.send(opcode(*number), payload)),
-            Action::Send(number, flag, payload) => code(c.send_as(opcode(*number), payload, compress(*flag), false)),
-            Action::SendMany(number, flag, messages) => {
-                code(c.send_many(opcode(*number), messages.iter().map(Vec::as_slice), compress(*flag)))
-            }
-            Action::SendMessage(number, flag, payload) => {
-                let message = Message::new(opcode(*number), payload, compress(*flag), &self.config);
-                code(message.and_then(|message| c.send_message(&message)))
-            }
-            Action::Piece(number, flag, payload, last) => {
-                code(c.send_as(opcode(*number), payload, compress(*flag), !last))
-            }
-            Action::Close(number, reason) => code(c.close(u16::try_from(*number).unwrap(), reason)),
-            Action::Request(host, target) => code(c.request(host, target)),
-            Action::AddField(name, value) => code(c.add_field(name, value).map(|()| 0)),
-            Action::Accept(subprotocol, without_deflate) => {
-                let name = str::from_utf8(subprotocol).unwrap();
-                let without = if *without_deflate { Without::Deflate } else { Without::Nothing };
-                let accepted = c.accept(Some(name).filter(|name| !name.is_empty()), without);
-                events(accepted, c)
-            }
-            Action::Respond(status, body) => code(c.respond(u16::try_from(*status).unwrap(), body)),
-            Action::Receive(input) => {
-                let received = c.receive(input);
-                events(received, c)
-            }
-            Action::Gone => {
-                let gone = c.gone();
-                events(gone, c)
-            }
-            Action::Write(_) | Action::New => panic!("no call of this kind: {action:?}"),
-        }
+        act(&mut self.connection, &self.config, action)
     }
 
     fn batch(&self) -> (Vec<Event>, Vec<u8>) {
@@ -239,8 +266,7 @@ impl Subject for Rust {
     }
 
     fn field(&self, name: &str) -> Option<Vec<u8>> {
-        let at = |number| self.connection.fields().nth(number).map(|(name, value)| (name.into(), value.to_vec()));
-        same_by_number(name, self.connection.field(name).map(<[u8]>::to_vec), at)
+        field_of(&self.connection, name)
     }
 
     fn subprotocol(&self) -> Option<Vec<u8>> {
@@ -248,10 +274,7 @@ impl Subject for Rust {
     }
 
     fn deflate(&self) -> Option<Deflate> {
-        self.connection.deflate().map(|agreed| Deflate {
-            no_takeover: [agreed.server_no_context_takeover, agreed.client_no_context_takeover],
-            window_bits: [agreed.server_max_window_bits, agreed.client_max_window_bits],
-        })
+        agreed(&self.connection)
     }
 
     fn has_sentence(&self) -> bool {
@@ -259,7 +282,7 @@ impl Subject for Rust {
     }
 
     fn skips_utf8(&self) -> bool {
-        self.skips_utf8
+        self.config.settings.has(ConfigFlag::SkipUtf8)
     }
 }
 

@@ -546,7 +546,7 @@ const CODES: [(&str, ErrorCode); 12] = [
     ("TIMEOUT", ErrorCode::Timeout),
 ];
 
-fn error_number(name: &str) -> Result<isize, String> {
+pub(crate) fn error_number(name: &str) -> Result<isize, String> {
     let code = CODES.iter().find(|(found, _)| *found == name).ok_or_else(|| format!("unknown code {name}"))?;
     Ok(code.1 as isize)
 }
