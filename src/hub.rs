@@ -41,6 +41,7 @@ mod dial;
 mod limits;
 mod listener;
 mod owner;
+mod panics;
 mod peer;
 mod proxied;
 mod read;

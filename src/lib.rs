@@ -50,6 +50,7 @@ pub mod ffi;
 #[allow(unsafe_code)]
 mod fork;
 pub mod frame;
+mod guard;
 pub mod handshake;
 #[cfg(unix)]
 pub mod hub;

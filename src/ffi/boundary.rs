@@ -1,14 +1,14 @@
 //! Where C's pointers become Rust's borrows, and Rust's results C's return values. No other file of `ffi` does either.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::ptr::NonNull;
 use std::slice;
 
 use libc::{c_void, ptrdiff_t, size_t};
 
 use crate::error::Error;
+use crate::guard::guarded;
 use crate::memory::Boxed;
 
 thread_local! {
@@ -37,19 +37,6 @@ fn failed(error: Error) -> ptrdiff_t {
 /// Why the thread's last call failed that did.
 pub(super) fn last_error() -> Option<Error> {
     LAST_ERROR.try_with(Cell::get).ok().flatten()
-}
-
-/// Runs a call of which it cannot be shown that it never panics, and turns a panic into an error.
-pub(super) fn guarded(call: impl FnOnce() -> Result<usize, Error> + UnwindSafe) -> Result<usize, Error> {
-    catch_unwind(call).unwrap_or_else(panicked)
-}
-
-#[cold]
-fn panicked(payload: Box<dyn Any + Send>) -> Result<usize, Error> {
-    // Dropping the payload could panic in its turn; what that one leaves is leaked.
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-    std::mem::forget(dropped);
-    Err(Error::Panicked)
 }
 
 /// Borrows the `len` bytes at `data`.
@@ -219,8 +206,8 @@ mod tests {
 
     #[test]
     fn a_panic_behind_the_guard_is_an_internal_error() {
-        assert_eq!(guarded(|| panic!("injected")), Err(Error::Panicked));
-        assert_eq!(returned(Err(Error::Panicked)), -5);
+        assert_eq!(returned(guarded(|| panic!("injected"))), -5);
+        assert_eq!(last_error(), Some(Error::Panicked));
         assert_eq!(guarded(|| Ok(28)), Ok(28));
     }
 

@@ -10,10 +10,11 @@ use std::ptr::null;
 
 use libc::{c_char, c_void, ptrdiff_t};
 
-use super::boundary::{freed, guarded, leaked, place, returned};
+use super::boundary::{freed, leaked, place, returned};
 use super::handles::{is_lent, lend, on, wsframe_connection};
 use super::records::{role_of, wsframe_config, wsframe_deflate};
 use crate::connection::Connection;
+use crate::guard::guarded;
 
 pub use opening::{
     wsframe_connection_accept, wsframe_connection_add_field, wsframe_connection_field, wsframe_connection_field_at,

@@ -11,9 +11,10 @@ use libc::{c_void, ptrdiff_t};
 
 #[cfg(unix)]
 use super::boundary::{freed, leaked};
-use super::boundary::{guarded, place, returned};
+use super::boundary::{place, returned};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::guard::{bury, guarded};
 #[cfg(unix)]
 use crate::hub::{Hub, Owner, Waker};
 
@@ -43,8 +44,7 @@ enum Whose {
 // What an idle connection costs, with the eight bytes that allocators add: see wsframe_connection_new().
 const _: () = assert!(size_of::<wsframe_connection>() + 8 <= 256);
 
-/// Runs a call on a connection, alone and guarded: after a panic the connection is dead, and only it; if it is a hub's, the
-/// hub is.
+/// Runs a call on a connection, alone and guarded: after a panic the connection is dead, and only it.
 ///
 /// # Safety
 ///
@@ -101,7 +101,7 @@ pub(super) unsafe fn run(
         #[cfg(unix)]
         Whose::Hub { hub, id } if may_be_lent => {
             let id = *id;
-            let on_lent = |hub: &mut Hub| hub.connection(id)?.map_or(Ok(0), |connection| call(connection, id));
+            let on_lent = |hub: &mut Hub| hub.on_connection(id, |connection| call(connection, id));
             // SAFETY: a hub frees what it lends, so it is there.
             unsafe { on_hub(hub.as_ptr(), on_lent) }
         }
@@ -111,15 +111,6 @@ pub(super) unsafe fn run(
     };
     is_busy.store(false, Ordering::Release);
     returned(result)
-}
-
-/// Puts what is harmless in the place of what panicked, and drops that under a guard of its own: it may panic as well.
-#[cold]
-fn bury<T>(place: &mut T, harmless: T) {
-    let _ = guarded(AssertUnwindSafe(|| {
-        drop(std::mem::replace(place, harmless));
-        Ok(0)
-    }));
 }
 
 /// As [`on`], for what a connection lends: the pointer is only written on success.
@@ -251,14 +242,15 @@ pub(super) unsafe fn on_hub(
     // SAFETY: a live handle, and the flag keeps every other call away from this field.
     let slot = unsafe { &mut (*handle.as_ptr()).hub };
     let result = match slot {
-        Some(hub) => guarded(AssertUnwindSafe(|| call(hub))),
-        None => Err(Error::DeadHandle),
+        // What a connection panicked in has ended there.
+        Some(hub) => guarded(AssertUnwindSafe(|| Ok(call(hub)))),
+        None => Ok(Err(Error::DeadHandle)),
     };
     if result == Err(Error::Panicked) {
         bury(slot, None);
     }
     is_busy.store(false, Ordering::Release);
-    result
+    result.flatten()
 }
 
 #[cfg(unix)]

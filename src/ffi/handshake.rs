@@ -4,10 +4,11 @@ use std::panic::AssertUnwindSafe;
 
 use libc::{c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, bytes_mut, guarded, returned};
+use super::boundary::{bytes, bytes_mut, returned};
 use super::records::wsframe_config;
 use crate::connection::{ConfigFlag, Connection, Role, State};
 use crate::error::Error;
+use crate::guard::guarded;
 use crate::handshake::{self, HeadReader};
 
 /// Computes the Sec-WebSocket-Accept value that answers a client's Sec-WebSocket-Key (RFC 6455 section 4.2.2).

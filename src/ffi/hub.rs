@@ -9,10 +9,11 @@ use std::panic::AssertUnwindSafe;
 
 use libc::{ptrdiff_t, size_t};
 
-use super::boundary::{freed, guarded, leaked, place, returned};
+use super::boundary::{freed, leaked, place, returned};
 use super::handles::{on_hub, take_back, wsframe_hub};
 use super::records::{wsframe_batch, wsframe_hub_config, wsframe_stats};
 use crate::error::Error;
+use crate::guard::guarded;
 use crate::hub::Hub;
 
 pub use peers::{

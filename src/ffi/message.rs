@@ -4,11 +4,12 @@ use std::panic::AssertUnwindSafe;
 
 use libc::{c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, freed, guarded, leaked, place, returned};
+use super::boundary::{bytes, freed, leaked, place, returned};
 use super::records::{Sending, wsframe_config};
 use crate::connection::Message;
 use crate::error::Error;
 use crate::frame::Opcode;
+use crate::guard::guarded;
 
 /// A message that is checked and compressed once, and sent on many connections.
 ///

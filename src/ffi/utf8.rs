@@ -2,7 +2,8 @@
 
 use libc::{c_void, ptrdiff_t, size_t};
 
-use super::boundary::{bytes, guarded, returned};
+use super::boundary::{bytes, returned};
+use crate::guard::guarded;
 use crate::utf8;
 
 /// Checks that the len bytes at in are UTF-8, as the text of a message must be (RFC 6455 section 8.1).

@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::io::{ErrorKind, Read};
+use std::panic::AssertUnwindSafe;
 
 use super::Hub;
 use super::batch::Taken;
 use super::slots::{Flags, Slot};
 use crate::connection::{Event, EventKind, State};
 use crate::error::Error;
+use crate::guard::guarded;
 
 /// How much is read at a time. With one poll no more is read from a connection, unless it is of a message that is longer.
 const READ_LEN: usize = 128 << 10;
@@ -113,7 +115,7 @@ impl Hub {
         let connection = slot.connection.as_mut()?;
         let mut read = 0;
         let received = if connection.has_more() {
-            connection.receive(&[])
+            guarded(AssertUnwindSafe(|| connection.receive(&[])))
         } else {
             let max_len = match connection.state() {
                 State::Connecting | State::Asked => max_len.min(READ_HEAD_LEN),
@@ -132,15 +134,19 @@ impl Hub {
             }
             let input = room.get_mut(..read).unwrap_or_default();
             let connection = slot.connection.as_mut()?;
-            if connection.takes_in_place() { connection.receive_in_place(input) } else { connection.receive(input) }
+            guarded(AssertUnwindSafe(|| match connection.takes_in_place() {
+                true => connection.receive_in_place(input),
+                false => connection.receive(input),
+            }))
         };
         self.stats.bytes_received = self.stats.bytes_received.saturating_add(read as u64);
-        if received.is_err() {
+        match received {
+            Ok(()) => return Some(read),
+            Err(Error::Panicked) => self.bury(index),
             // What was read is lost, and with it the thread of what the peer says.
-            self.end(index);
-            return None;
+            Err(_) => self.end(index),
         }
-        Some(read)
+        None
     }
 
     /// Puts what a connection has received into the batch. Returns whether that was anything.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::IoSlice;
+use std::panic::AssertUnwindSafe;
 
 use super::slots::{Flags, NONE, Slot};
 use super::socket::send;
@@ -10,6 +11,7 @@ use super::{Hub, Listener};
 use crate::connection::{Compress, Config, Connection, Event, EventKind, Message, check_message};
 use crate::error::Error;
 use crate::frame::Opcode;
+use crate::guard::guarded;
 use crate::memory::filled_with;
 
 /// From this length on a message is written from where it is, if nothing waits before it.
@@ -83,7 +85,7 @@ impl Hub {
         let Some(connection) = &mut slot.connection else { return Ok(0) };
         let sent = match direct {
             Ok(Some(sent)) => Ok(sent),
-            Ok(None) => connection.send_as(opcode, payload, compress, more),
+            Ok(None) => guarded(AssertUnwindSafe(|| connection.send_as(opcode, payload, compress, more))),
             Err(error) => Err(error),
         };
         match sent {
@@ -97,6 +99,7 @@ impl Hub {
                 slot.flags.set(Flags::CROWDED);
                 self.stats.dropped = self.stats.dropped.saturating_add(1);
             }
+            Err(Error::Panicked) => self.bury(index),
             Err(_) => {}
         }
         sent

@@ -4,9 +4,10 @@ use std::panic::AssertUnwindSafe;
 
 use libc::{c_int, ptrdiff_t};
 
-use super::super::boundary::{guarded, returned};
+use super::super::boundary::returned;
 use super::super::handles::{on_hub, waker_of, wsframe_hub};
 use crate::error::Error;
+use crate::guard::guarded;
 use crate::hub::Hub;
 
 /// Sets a timer of the application's: when in_ms milliseconds are over wsframe_hub_poll() has a WSFRAME_EVENT_TIMER with this

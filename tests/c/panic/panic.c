@@ -1,11 +1,20 @@
 /* What a panic inside the library comes to, with a library that is built to panic; see tests/panic.rs. */
 
+#define _POSIX_C_SOURCE 200809L
+
 #include "wsframe.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "check.h"
 
 #define PANIC BYTES("\x89\x8E\x00\x00\x00\x00inject a panic")
 #define PING BYTES("\x89\x81\x00\x00\x00\x00p")
+
+#define REQUEST                                                                                                              \
+    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                                             \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 enum { CONNECTIONS = 20 };
 
@@ -81,6 +90,64 @@ static void check_dead(wsframe_connection *dead) {
     CHECK_UNTOUCHED(in, sizeof in);
 }
 
+/* Has a hub serve one end of a pair of sockets, and returns the other. */
+static int adopted(wsframe_hub *hub, uint32_t flags, uint64_t *id) {
+    int ends[2];
+    wsframe_config config = {0};
+    config.struct_size = sizeof config;
+    config.flags = flags;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    CHECK_EQ(wsframe_hub_adopt(hub, ends[0], WSFRAME_ROLE_SERVER, 0, &config, id), 0);
+    close(ends[0]);
+    return ends[1];
+}
+
+/* The next event of the hub is this, of this connection. */
+static void check_event(wsframe_hub *hub, int kind, uint64_t id, int error) {
+    CHECK_EQ(wsframe_hub_poll(hub, 20000, &batch), 1);
+    CHECK_EQ(batch.events->kind, kind);
+    CHECK_EQ(batch.events->error, error);
+    CHECK(batch.events->connection == id);
+}
+
+static void the_others_of_a_hub_live(void) {
+    about("a connection of a hub that panics");
+    wsframe_hub *hub = NULL;
+    wsframe_connection *connection;
+    uint64_t id, bystander;
+    CHECK_EQ(wsframe_hub_new(NULL, &hub), 0);
+    int witness = adopted(hub, WSFRAME_CONFIG_START_OPEN, &bystander);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        int socket = adopted(hub, WSFRAME_CONFIG_START_OPEN, &id);
+        CHECK_EQ(write(witness, BYTES("\x81\x85\0\0\0\0He")), 8);
+        CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+        CHECK_EQ(write(socket, PANIC), 20);
+        check_event(hub, WSFRAME_EVENT_GONE, id, WSFRAME_ERROR_INTERNAL);
+        CHECK_EQ(batch.events->close_code, 1006);
+        CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+        CHECK(strstr(wsframe_connection_error(connection), "defect") != NULL);
+        CHECK_EQ(wsframe_hub_send(hub, id, WSFRAME_OPCODE_TEXT, BYTES("x")), 0);
+        CHECK_EQ(write(witness, BYTES("llo")), 3);
+        check_event(hub, WSFRAME_EVENT_TEXT, bystander, 0);
+        CHECK_EQ(batch.data_len, 5);
+        CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 0);
+        close(socket);
+    }
+    about("a panic behind accept() of a hub's connection");
+    int asking = adopted(hub, WSFRAME_CONFIG_ASK, &id);
+    CHECK_EQ(write(asking, BYTES(REQUEST "\x89\x8E\0\0\0\0inject a panic")), sizeof REQUEST + 19);
+    check_event(hub, WSFRAME_EVENT_REQUEST, id, 0);
+    CHECK_EQ(wsframe_hub_poll(hub, 0, &batch), 0);
+    CHECK_EQ(wsframe_hub_connection(hub, id, &connection), 1);
+    CHECK_EQ(wsframe_connection_accept(connection, NULL, 0, 0, &batch), WSFRAME_ERROR_INTERNAL);
+    check_event(hub, WSFRAME_EVENT_GONE, id, WSFRAME_ERROR_INTERNAL);
+    CHECK_EQ(write(witness, BYTES("\x81\x81\0\0\0\0x")), 7);
+    check_event(hub, WSFRAME_EVENT_TEXT, bystander, 0);
+    close(asking);
+    close(witness);
+    wsframe_hub_free(hub);
+}
+
 int main(void) {
     about("the ping that panics");
     CHECK_EQ(wsframe_message_new(WSFRAME_OPCODE_TEXT, BYTES("prepared"), NULL, &message), 0);
@@ -114,14 +181,11 @@ int main(void) {
     config.flags = WSFRAME_CONFIG_ASK;
     wsframe_connection *asked;
     CHECK_EQ(wsframe_connection_new(WSFRAME_ROLE_SERVER, &config, &asked), 0);
-    CHECK_EQ(wsframe_connection_receive(
-                 asked, BYTES("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
-                 &batch),
-             1);
+    CHECK_EQ(wsframe_connection_receive(asked, BYTES(REQUEST), &batch), 1);
     CHECK_EQ(wsframe_connection_receive(asked, PANIC, &batch), 0);
     CHECK_EQ(wsframe_connection_accept(asked, NULL, 0, 0, &batch), WSFRAME_ERROR_INTERNAL);
     check_dead(asked);
     wsframe_connection_free(asked);
+    the_others_of_a_hub_live();
     return passed();
 }
