@@ -1,0 +1,108 @@
+"""One hub for an event loop: it is polled when its descriptor can be read from, or something was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from wsframe.hub import Hub
+
+if TYPE_CHECKING:
+    from wsframe.connection import Event
+
+
+class Member(Protocol):
+    """A connection, as the reactor sees it."""
+
+    def met(self, event: Event) -> None:
+        """Takes what has happened, without running code of the application that may wait."""
+
+
+class Reactor:
+    """
+    The hub of an event loop, and who has the connections there.
+
+    It lives while there are connections or servers that hold it, so that nothing is left over when the loop
+    ends.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop, self.hub = loop, Hub()
+        self.members: dict[int, Member] = {}
+        self._held = 0
+        self._is_due = self._is_turning = self._is_over = False
+        loop.add_reader(self.hub.fileno(), self.turn)
+
+    @staticmethod
+    def of_running_loop() -> Reactor:
+        """Returns the one of the loop that runs."""
+        loop = asyncio.get_running_loop()
+        for other in [each for each in _reactors if each.is_closed()]:
+            _reactors.pop(other).hub.free()
+        reactor = _reactors.get(loop)
+        if reactor is None:
+            reactor = _reactors[loop] = Reactor(loop)
+        return reactor
+
+    def hold(self) -> None:
+        """Keeps the hub, until as many calls of release()."""
+        self._held += 1
+
+    def release(self) -> None:
+        """Ends the hub with the last who needs it."""
+        self._held -= 1
+        if not self._held:
+            self.loop.call_soon(self._end)
+
+    def join(self, number: int, member: Member) -> None:
+        """Lets a connection have its events, until GONE, after which leave() is to be called."""
+        self.members[number] = member
+        self.hold()
+
+    def leave(self, number: int) -> None:
+        """The connection is gone."""
+        del self.members[number]
+        self.release()
+
+    def turn_soon(self) -> None:
+        """Lets what was sent be written as soon as those have run whose turn it is in the loop."""
+        if not self._is_due:
+            self._is_due = True
+            self.loop.call_soon(self._due)
+
+    def turn(self) -> None:
+        """Writes what was sent, and tells the connections what has happened; later, if it is at it."""
+        if self._is_turning:
+            self.turn_soon()
+            return
+        self._is_turning = True
+        try:
+            self.tell(self.hub.poll(0))
+        finally:
+            self._is_turning = False
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Tells the connections what has happened."""
+        members = self.members
+        for event in events:
+            member = members.get(event.connection)
+            if member is not None:
+                member.met(event)
+
+    def _due(self) -> None:
+        self._is_due = False
+        if not self._is_over:
+            self.turn()
+
+    def _end(self) -> None:
+        if self._held or self._is_over:
+            return
+        self._is_over = True
+        self.loop.remove_reader(self.hub.fileno())
+        self.hub.free()
+        if _reactors.get(self.loop) is self:
+            del _reactors[self.loop]
+
+
+_reactors: dict[asyncio.AbstractEventLoop, Reactor] = {}
