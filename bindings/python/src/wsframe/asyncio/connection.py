@@ -6,6 +6,7 @@ import asyncio
 import enum
 import logging
 import random
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterable, Iterable, Mapping
@@ -212,7 +213,7 @@ class Connection:
             payload = random.getrandbits(32).to_bytes(4, "big")
         await self._send_control(payload, EventKind.PING)
         pong: asyncio.Future[float] = self.loop.create_future()
-        self._pings[payload] = pong, self.loop.time()
+        self._pings[payload] = pong, time.perf_counter()
         return pong
 
     async def pong(self, data: DataLike = b"") -> None:
@@ -443,7 +444,7 @@ class Connection:
         """A pong has come, which answers those pings as well that were sent before its own."""
         if payload not in self._pings:
             return
-        now = self.loop.time()
+        now = time.perf_counter()
         for other in list(self._pings):
             pong, since = self._pings.pop(other)
             if not pong.done():
@@ -460,7 +461,7 @@ class Connection:
             return
         is_sent = payload not in self._pings and self._reactor.hub.send(self._number, payload, EventKind.PING)
         if is_sent:
-            self._pings[payload] = self.loop.create_future(), self.loop.time()
+            self._pings[payload] = self.loop.create_future(), time.perf_counter()
             self._reactor.turn_soon()
         if timeout is None:
             self._timer = self.loop.call_later(interval, self._keep_alive)
