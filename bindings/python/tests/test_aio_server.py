@@ -369,9 +369,9 @@ def test_subprotocols(new_loop):
         async with serving(subprotocols=["a"]) as (_, uri):
             assert (await refused(uri, subprotocols=["b"])).status_code == 400
             assert (await refused(uri)).status_code == 400
-        async with serving(select_subprotocol=lambda _, offered: offered[-1]) as (_, uri):
-            async with connect_to(uri, subprotocols=["a", "b"]) as client:
-                assert client.subprotocol == "b"
+        choosing = serving(select_subprotocol=lambda _, offered: offered[-1])
+        async with choosing as (_, uri), connect_to(uri, subprotocols=["a", "b"]) as client:
+            assert client.subprotocol == "b"
 
     run_in(new_loop, main)
 
@@ -418,7 +418,7 @@ def test_routes(new_loop):
 
     run_in(new_loop, main)
     for wrong in ("a", "/<a", "/<other:a>"):
-        with pytest.raises(ValueError, match="slash|brackets"):
+        with pytest.raises(ValueError, match=r"slash|brackets"):
             route({wrong: print})
 
 
@@ -542,14 +542,14 @@ def test_unix_sockets_and_sockets_of_the_application(new_loop, tmp_path):
     async def main():
         path = str(tmp_path / "socket")
         for _ in range(2):  # the second finds the file of the first
-            async with unix_serve(lambda connection: connection.send("unix"), path):
-                async with unix_connect_to(path) as client:
-                    assert await client.recv() == "unix"
+            server = unix_serve(lambda connection: connection.send("unix"), path)
+            async with server, unix_connect_to(path) as client:
+                assert await client.recv() == "unix"
         sock = socket.create_server(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        async with serve(lambda connection: connection.send("sock"), sock=sock):
-            async with connect_to(f"ws://127.0.0.1:{port}") as client:
-                assert await client.recv() == "sock"
+        server = serve(lambda connection: connection.send("sock"), sock=sock)
+        async with server, connect_to(f"ws://127.0.0.1:{port}") as client:
+            assert await client.recv() == "sock"
 
     run_in(new_loop, main)
 

@@ -304,13 +304,15 @@ class Connection:
         if self.state is _OPEN:
             self.state = State.CLOSING
             self._stop_timer()
+            if self._options.close_timeout is not None:
+                self._timer = self.loop.call_later(self._options.close_timeout, self._give_up)
             self._wake_senders()
             if self._is_paused:
                 self._resume()  # or the peer's close frame would not be seen
 
     def _gone(self, event: Event) -> None:
         """The connection has ended."""
-        if event.error:
+        if event.error and self._cause is None:
             lent = self._reactor.hub.connection(self._number)
             sentence = (lent and lent.error) or ""
             self._cause = (TimeoutError if event.error == ErrorCode.TIMEOUT else ConnectionError)(sentence)
@@ -354,6 +356,12 @@ class Connection:
             self._reactor.hub.terminate(self._number)
             self._leaving()
             self._reactor.turn_soon()
+
+    def _give_up(self) -> None:
+        """Does not wait any longer for the end, for which the library gives the peer some time more."""
+        self._cause = TimeoutError("timed out while closing connection")
+        self._reactor.hub.terminate(self._number)
+        self._reactor.turn_soon()
 
     async def _send_later(self, data: bytes, opcode: int, more: bool) -> None:
         """Sends what found no room, when there is some."""
