@@ -45,6 +45,7 @@ SERVERS = {
     "wsframe C": Server(PROGRAMS / "wsframe_echo.c", LIBRARY),
     "wsframe PHP": Server(PROGRAMS / "wsframe_echo.php", LIBRARY),
     "wsframe Python": Server(PROGRAMS / "wsframe_echo.py", LIBRARY),
+    "wsframe asyncio": Server(PROGRAMS / "wsframe_asyncio.py", LIBRARY),
     "example C": EXAMPLE_C,
     "hub C": HUB,
     "hub PHP": Server(EXAMPLES / "php/hub.php", LIBRARY, ("0",)),

@@ -8,7 +8,8 @@ Server serves many clients, and calls handlers for what they do:
     server.listen("127.0.0.1:8080")
     server.run()
 
-It stands on Hub, whose poll() returns what happened on all connections.
+It stands on Hub, whose poll() returns what happened on all connections. wsframe.asyncio has servers and
+clients for asyncio and uvloop, as the package websockets has them.
 
 Connection does all of the protocol and no I/O: bytes that were read go in, bytes to be written come out.
 

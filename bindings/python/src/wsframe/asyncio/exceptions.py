@@ -112,3 +112,43 @@ class InvalidStatus(InvalidHandshake):
 
     def __str__(self) -> str:
         return f"server rejected WebSocket connection: HTTP {self.response.status_code}"
+
+
+# Programs name these to catch them. Nothing here raises them: there are no proxies, and what is wrong with a
+# response is said by InvalidHandshake.
+
+
+class ProxyError(InvalidHandshake):
+    """A proxy was not reached; never raised here."""
+
+
+class InvalidProxy(WebSocketException):
+    """It is no proxy; never raised here."""
+
+
+class InvalidProxyMessage(ProxyError):
+    """What a proxy answered makes no sense; never raised here."""
+
+
+class InvalidProxyStatus(ProxyError):
+    """A proxy has refused; never raised here."""
+
+
+class InvalidHeader(InvalidHandshake):
+    """A field is wrong; never raised here."""
+
+
+class InvalidOrigin(InvalidHeader):
+    """An Origin is not wanted; never raised here."""
+
+
+class InvalidUpgrade(InvalidHeader):
+    """It is no upgrade to WebSocket; never raised here."""
+
+
+class ProtocolError(WebSocketException):
+    """A peer broke a rule; never raised here: it is the cause of a ConnectionClosedError."""
+
+
+class PayloadTooBig(WebSocketException):
+    """A message is too long; never raised here."""
