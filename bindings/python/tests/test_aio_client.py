@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from pathlib import Path
 
 import pytest
 from aio import LOOPS, PATIENCE_S, run_in, serving
@@ -22,6 +23,10 @@ from wsframe.asyncio import (
     connect,
     unix_connect,
 )
+
+CERTIFICATES = Path(__file__).resolve().parents[3] / "tests" / "certificates"
+NAMES = ("localhost.pem", "localhost.key", "authority.pem")
+CHAIN, KEY, AUTHORITY = ((CERTIFICATES / name).read_text() for name in NAMES)
 
 pytestmark = pytest.mark.parametrize("new_loop", LOOPS)
 
@@ -192,6 +197,28 @@ def test_it_goes_where_it_is_told(new_loop, tmp_path):
         async with unix_serve_there(echo, path), unix_connect(path) as connection:
             await connection.send("here")
             assert await connection.recv() == "here"
+
+    run_in(new_loop, main)
+
+
+def test_tls(new_loop):
+    async def main():
+        async def handler(connection):
+            assert connection.remote_address[0] == "127.0.0.1"
+            async for message in connection:
+                await connection.send(message)
+
+        async with serving(handler, ssl=(CHAIN, KEY)) as (server, uri):
+            place = uri.replace("ws://127.0.0.1", "wss://localhost")
+            with pytest.raises(InvalidHandshake, match="nobody who is trusted"):
+                await connect(place, host="127.0.0.1")
+            async with connect(place, host="127.0.0.1", ssl=AUTHORITY) as connection:
+                await connection.send("secret")
+                assert await connection.recv() == "secret"
+                server.close()
+                with pytest.raises(ConnectionClosedOK) as ended:
+                    await connection.recv()
+                assert ended.value.rcvd.code == 1001
 
     run_in(new_loop, main)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from wsframe.asyncio.datastructures import Headers
+from wsframe.asyncio.exceptions import NegotiationError
 from wsframe.asyncio.http11 import Request, Response, text_response
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Handshake:
         server_header: str | None,
     ) -> None:
         if isinstance(subprotocols, str):
-            raise TypeError("subprotocols must be a list of str, not one")
+            raise TypeError("subprotocols must be a list, not a str")
         self.origins, self.subprotocols = origins, subprotocols
         self.select_subprotocol, self.server_header = select_subprotocol, server_header
         self.process_request, self.process_response = process_request, process_response
@@ -77,7 +78,10 @@ class Handshake:
             name.strip() for value in request.headers.get_all(_SUBPROTOCOL) for name in value.split(",")
         ]
         if self.select_subprotocol is not None:
-            chosen = self.select_subprotocol(connection, offered)
+            try:
+                chosen = self.select_subprotocol(connection, offered)
+            except NegotiationError as error:
+                return text_response(http.HTTPStatus.BAD_REQUEST, f"{_FAILED}: {error}\n")
         elif self.subprotocols:
             chosen = next((name for name in self.subprotocols if name in offered), None)
             if chosen is None:
@@ -108,11 +112,11 @@ class Handshake:
         lent = connection._reactor.hub.connection(connection._number)
         if lent is None:
             return
+        if self.server_header is not None and "Server" not in response.headers:
+            response.headers["Server"] = self.server_header
         for name, value in response.headers.raw_items():
             if name.lower() not in _WRITTEN:
                 lent.add_field(name, value)
-        if self.server_header is not None and "Server" not in response.headers:
-            lent.add_field("Server", self.server_header)
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             subprotocol = response.headers.get(_SUBPROTOCOL)
             events = lent.accept(subprotocol)

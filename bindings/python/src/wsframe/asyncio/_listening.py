@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import Callable
 
-_NO_SSL = (
-    "serve() speaks no TLS: let a proxy do that, or use wsframe.Server, whose listen() takes a certificate"
-    " and its key. An ssl.SSLContext does not give them away."
-)
-
 
 def opener(  # noqa: PLR0913
     host: str | Sequence[str] | None,
@@ -27,7 +22,6 @@ def opener(  # noqa: PLR0913
     unix: bool = False,
     path: str | os.PathLike[str] | None = None,
     sock: socket.socket | None = None,
-    ssl: object = None,
     family: int = socket.AF_UNSPEC,
     reuse_address: bool | None = None,
     reuse_port: bool | None = None,
@@ -36,14 +30,13 @@ def opener(  # noqa: PLR0913
     """
     Returns what opens the sockets, which are bound then and do not listen yet.
 
-    TypeError: there is an option that this has not, or that does not fit. NotImplementedError: TLS.
+    TypeError: there is an option that this has not. ValueError: they do not fit.
     """
-    if ssl is not None:
-        raise NotImplementedError(_NO_SSL)
     if others:
         raise TypeError(f"serve() has no {', '.join(others)}")
     if sock is not None and (host is not None or port is not None or path is not None):
-        raise ValueError("sock goes without host, port and path")
+        what = "host/port" if path is None else "path"
+        raise ValueError(f"{what} and sock can not be specified at the same time")
 
     async def given() -> list[socket.socket]:
         assert sock is not None
@@ -52,8 +45,8 @@ def opener(  # noqa: PLR0913
 
     async def file() -> list[socket.socket]:
         if path is None:
-            raise ValueError("path was not given, and no sock")
-        return [_unix(os.fspath(path))]
+            raise ValueError("path was not specified, and no sock specified")
+        return [_unix(os.fsdecode(path))]
 
     async def ports() -> list[socket.socket]:
         hosts = [host] if host is None or isinstance(host, str) else list(host)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from wsframe.connection import EventKind
 from wsframe.hub import Hub
 
 if TYPE_CHECKING:
+    from typing import Callable
+
     from wsframe.connection import Event
 
 
@@ -27,23 +30,36 @@ class Reactor:
     ends.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.hub = loop, Hub()
+    def __init__(self, loop: asyncio.AbstractEventLoop, trust: str | bytes | None = None) -> None:
+        self.loop, self.hub, self._trust = loop, Hub(), trust
+        if trust is not None:
+            self.hub.trust(trust)
+        self.let_in: Callable[[int], Member] | None = None  # makes those that the hub has accepted itself
         self.members: dict[int, Member] = {}
         self._held = 0
         self._is_due = self._is_turning = self._is_over = False
         loop.add_reader(self.hub.fileno(), self.turn)
 
     @staticmethod
-    def of_running_loop() -> Reactor:
-        """Returns the one of the loop that runs."""
+    def of_running_loop(trust: str | bytes | None = None) -> Reactor:
+        """Returns the one of the loop that runs, for those who trust the same certificates."""
         loop = asyncio.get_running_loop()
-        for other in [each for each in _reactors if each.is_closed()]:
+        for other in [each for each in _reactors if each[0].is_closed()]:
             _reactors.pop(other).hub.free()
-        reactor = _reactors.get(loop)
+        reactor = _reactors.get((loop, trust))
         if reactor is None:
-            reactor = _reactors[loop] = Reactor(loop)
+            reactor = _reactors[loop, trust] = Reactor(loop, trust)
         return reactor
+
+    def address(self, number: int) -> Any:
+        """Where the peer of a connection is, as sockets of Python say it."""
+        text = self.hub.address(number)
+        if text is None:
+            return None
+        if text.startswith("unix:"):
+            return text[len("unix:") :]
+        host, _, port = text.rpartition(":")
+        return (host[1:-1], int(port), 0, 0) if host.startswith("[") else (host, int(port))
 
     def hold(self) -> None:
         """Keeps the hub, until as many calls of release()."""
@@ -87,6 +103,8 @@ class Reactor:
         members = self.members
         for event in events:
             member = members.get(event.connection)
+            if member is None and self.let_in is not None and event.kind is not EventKind.GONE:
+                member = self.let_in(event.connection)
             if member is not None:
                 member.met(event)
 
@@ -101,8 +119,8 @@ class Reactor:
         self._is_over = True
         self.loop.remove_reader(self.hub.fileno())
         self.hub.free()
-        if _reactors.get(self.loop) is self:
-            del _reactors[self.loop]
+        if _reactors.get((self.loop, self._trust)) is self:
+            del _reactors[self.loop, self._trust]
 
 
-_reactors: dict[asyncio.AbstractEventLoop, Reactor] = {}
+_reactors: dict[tuple[asyncio.AbstractEventLoop, str | bytes | None], Reactor] = {}

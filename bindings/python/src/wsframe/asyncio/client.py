@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import os
 import random
 import socket
 import sys
@@ -29,7 +30,6 @@ from wsframe.connection import Event, EventKind
 from wsframe.errors import ErrorCode
 
 if TYPE_CHECKING:
-    import os
     from typing import Callable
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
@@ -96,9 +96,8 @@ class ClientConnection(Connection):
             super().met(event)
         elif event.kind is EventKind.OPEN:
             self._answer = event.data
-            hub = self._reactor.hub
-            self._remote_address = _address(hub.address(self._number))
-            lent = hub.connection(self._number)
+            self._remote_address = self._reactor.address(self._number)
+            lent = self._reactor.hub.connection(self._number)
             self.subprotocol = None if lent is None else lent.subprotocol
             self._opened()
             self._decide()
@@ -127,14 +126,16 @@ class ClientConnection(Connection):
     def _why(self, event: Event) -> Exception:
         """Why the server has not let this end in."""
         lent = self._reactor.hub.connection(self._number)
-        sentence = (lent and lent.error) or "the server hung up before it had answered"
+        sentence = None if lent is None else lent.error
+        if sentence is None:
+            return InvalidMessage("the server hung up before it had answered")
         if event.error == ErrorCode.TIMEOUT:
             return TimeoutError(sentence)
         if event.error == ErrorCode.IO:
             return ConnectionError(sentence)
         if event.kind is EventKind.ERROR and event.data and event.close_code:
             return InvalidStatus(Response.of_answer(event.data))
-        return InvalidMessage(sentence) if event.kind is EventKind.GONE else InvalidHandshake(sentence)
+        return InvalidHandshake(sentence)
 
 
 class connect:
@@ -193,20 +194,19 @@ class connect:
           raises. reconnect_delays() yields for how many seconds it waits before.
         host, port: where to go instead of what the URI says. sock: a socket that is connected. path: that of
           a Unix socket; see unix_connect().
+        ssl: certificates in PEM that are trusted for wss:// beside those of the system.
 
         Others are as for serve().
 
         InvalidURI: at once, it is none. OSError, of which TimeoutError is one: the server is not there, or
         does not answer. InvalidHandshake: it has refused, as InvalidStatus, or what it says makes no sense.
         """
-        if ssl not in (None, True):
-            raise NotImplementedError(
-                "an ssl.SSLContext cannot be used: wss:// trusts whom the system trusts"
-            )
+        if not (ssl is None or ssl is True or isinstance(ssl, (str, bytes))):
+            raise NotImplementedError("ssl cannot be an ssl.SSLContext: give certificates to trust, in PEM")
         if isinstance(proxy, str):
             raise NotImplementedError("connect() goes by no proxy")
         if isinstance(subprotocols, str):
-            raise TypeError("subprotocols must be a list of str, not one")
+            raise TypeError("subprotocols must be a list, not a str")
         self.uri, self._place = uri, _parsed(uri)
         if ssl is not None and self._place.scheme != "wss":
             raise ValueError("ssl argument is incompatible with a ws:// URI")
@@ -227,17 +227,26 @@ class connect:
             self._headers["Origin"] = origin
         if user_agent_header is not None and "User-Agent" not in self._headers:
             self._headers["User-Agent"] = user_agent_header
+        self._trust = ssl if isinstance(ssl, (str, bytes)) else None
         self._process_exception, self._delays = process_exception, reconnect_delays
         self.logger: LoggerLike = _log if logger is None else logger
         self._create_connection = create_connection or ClientConnection
         self._host, self._port, self._sock = host, port, sock
-        self._path = str(path) if unix else None
+        self._path = None if path is None else os.fsdecode(path)
+        if sock is not None and (self._path, host, port) != (None, None, None):
+            raise ValueError(
+                f"{'path' if unix else 'host/port'} and sock can not be specified at the same time"
+            )
+        if unix and self._path is None and sock is None:
+            raise ValueError("path was not specified, and no sock specified")
         self._connection: ClientConnection | None = None
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:
         return self._connected().__await__()
 
     async def __aenter__(self) -> ClientConnection:
+        if self._connection is not None:
+            raise RuntimeError("connect() isn't reentrant")
         self._connection = await self._connected()
         return self._connection
 
@@ -291,7 +300,7 @@ class connect:
     async def _begun(self, place: urllib.parse.SplitResult, headers: Headers) -> ClientConnection:
         """Makes a connection that is on its way to its server."""
         address = await self._address(place)
-        reactor = Reactor.of_running_loop()
+        reactor = Reactor.of_running_loop(self._trust)
         fields = list(headers.raw_items())
         if place.username is not None and "Authorization" not in headers:
             names = urllib.parse.unquote(place.username), urllib.parse.unquote(place.password or "")
@@ -349,7 +358,9 @@ class connect:
             raise SecurityError(f"cannot follow redirect to non-secure URI {uri}")
         if (place.scheme, place.hostname, place.port) == (other.scheme, other.hostname, other.port):
             return other, headers
-        if self._path is not None or self._host is not None or self._port is not None:
+        if self._path is not None:
+            raise ValueError(f"cannot follow cross-origin redirect to {uri} with a Unix socket")
+        if self._host is not None or self._port is not None:
             raise ValueError(f"cannot follow cross-origin redirect to {uri} with an explicit host or port")
         kept = (field for field in headers.raw_items() if field[0].lower() not in _CREDENTIALS)
         return other, Headers(kept)
@@ -376,13 +387,3 @@ def _parsed(uri: str) -> urllib.parse.SplitResult:
     if place.fragment:
         raise InvalidURI(uri, "fragment identifier is meaningless")
     return place
-
-
-def _address(text: str | None) -> Any:
-    """An address, as sockets of Python have it."""
-    if text is None:
-        return None
-    if text.startswith("unix:"):
-        return text[len("unix:") :]
-    host, _, port = text.rpartition(":")
-    return (host[1:-1], int(port), 0, 0) if host.startswith("[") else (host, int(port))

@@ -34,8 +34,8 @@ class Close(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        name = CloseCode(self.code).name.replace("_", " ").lower() if self.code in _CODES else "private use"
-        return f"{self.code} ({name}) {self.reason}".rstrip()
+        return f"{self.code} ({_NAMES.get(self.code, 'private use')}) {self.reason}".rstrip()
 
 
-_CODES = frozenset(CloseCode)
+_NAMES = {code.value: code.name.replace("_", " ").lower() for code in CloseCode}
+_NAMES[CloseCode.NORMAL_CLOSURE] = "OK"

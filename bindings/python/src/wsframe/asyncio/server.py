@@ -131,6 +131,7 @@ class Server:
         handshake: Handshake,
         start_serving: bool,
         backlog: int,
+        certificate: tuple[str | bytes, str | bytes] | None,
         logger: LoggerLike | None,
         create_connection: Callable[..., ServerConnection] | None,
     ) -> None:
@@ -138,7 +139,7 @@ class Server:
         self.handler = handler
         self.logger: LoggerLike = _log if logger is None else logger
         self._open_sockets, self._options, self._handshake = open_sockets, options, handshake
-        self._starts, self._backlog = start_serving, backlog
+        self._starts, self._backlog, self._certificate = start_serving, backlog, certificate
         self._create_connection = create_connection or ServerConnection
         self._config: Config = {**options.config, **handshake.config, "ask": True}
         self._reactor: Reactor
@@ -190,14 +191,15 @@ class Server:
         """
         Lets nobody in any more, and closes all connections; see wait_closed(). A second time does nothing.
 
-        close_connections=False leaves open those that are open. Requests that wait are answered with 503.
+        close_connections=False leaves open those that are open, but not with TLS. Requests that wait are
+        answered with 503.
 
         UsageError: the code may not be sent, or the reason is longer than 123 bytes of UTF-8.
         """
         if self._is_closing or not self._is_started:
             return
         self._is_closing = True
-        for each in self._listening:
+        for each in self._listening if self._certificate is None else ():
             self._reactor.loop.remove_reader(each)
         self._listening.clear()
         for each in self._sockets:
@@ -208,6 +210,9 @@ class Server:
                 self._refuse_late(connection)
             elif close_connections:
                 connection._close(code, reason)
+        if self._certificate is not None:
+            self._reactor.hub.stop(self._config["close_timeout_ms"])
+            self._reactor.turn_soon()
         self._end_if_over()
 
     async def wait_closed(self) -> None:
@@ -218,7 +223,7 @@ class Server:
     async def _start(self) -> Server:
         if not self._is_started:
             self._is_started = True
-            self._reactor = Reactor.of_running_loop()
+            self._reactor = self._with_reactor()
             self._reactor.hold()
             try:
                 self._sockets = tuple(await self._open_sockets())
@@ -247,11 +252,31 @@ class Server:
         self.close()
         await self.wait_closed()
 
+    def _with_reactor(self) -> Reactor:
+        """The hub for it: one of its own with TLS, which is for those whom a hub accepts itself."""
+        if self._certificate is None:
+            return Reactor.of_running_loop()
+        reactor = Reactor(asyncio.get_running_loop())
+        reactor.let_in = self._accepted
+        return reactor
+
     def _listen(self, listener: socket.socket) -> None:
-        if not self._is_closing and listener not in self._listening:
-            listener.listen(self._backlog)
-            self._listening.add(listener)
+        if self._is_closing or listener in self._listening:
+            return
+        listener.listen(self._backlog)
+        self._listening.add(listener)
+        if self._certificate is None:
             self._reactor.loop.add_reader(listener, self._accept, listener)
+        else:
+            port = self._reactor.hub.adopt(listener, **self._config)
+            self._reactor.hub.set_certificate(port, *self._certificate)
+            self._reactor.turn_soon()
+
+    def _accepted(self, number: int) -> ServerConnection:
+        """Makes a connection of one that the hub has accepted."""
+        connection = self._create_connection(self, number, self._reactor.address(number), None)
+        self._all.add(connection)
+        return connection
 
     def _accept(self, listener: socket.socket) -> None:
         """Lets in those who wait at a socket."""
@@ -383,6 +408,7 @@ def serve(  # noqa: PLR0913
     create_connection: Callable[..., ServerConnection] | None = None,
     start_serving: bool = True,
     backlog: int = 1024,
+    ssl: tuple[str | bytes, str | bytes] | None = None,
     **listening: Any,
 ) -> Server:
     """
@@ -395,7 +421,8 @@ def serve(  # noqa: PLR0913
       the system choose. sock, family, backlog, reuse_address and reuse_port are as for loop.create_server().
     origins: which Origins are let in: str, patterns that fit as a whole, None for requests without one.
     subprotocols: those that are spoken, the preferred first; who offers none of them is answered with 400.
-      With select_subprotocol(connection, offered) the application chooses, or returns None for none.
+      With select_subprotocol(connection, offered) the application chooses, or returns None for none;
+      a NegotiationError is answered with 400.
     compression: None for no permessage-deflate.
     process_request(connection, request): returns a Response instead of letting a client in, or None; it may
       be a coroutine, and is called for pages, too. process_response(connection, request, response) returns
@@ -408,6 +435,7 @@ def serve(  # noqa: PLR0913
       with 1009.
     max_queue: how many messages may wait for recv() when no more is read, and at how many it is again.
     write_limit: how many bytes may wait to be written before send() waits.
+    ssl: the chain of the server's certificate and its key, in PEM, for TLS.
     logger: another one. create_connection: a subclass of ServerConnection.
     start_serving: False for letting nobody in before Server.start_serving().
 
@@ -415,6 +443,10 @@ def serve(  # noqa: PLR0913
 
     OSError: of await, the system refuses. TypeError, ValueError, UsageError: an argument is wrong.
     """
+    if ssl is not None and not isinstance(ssl, tuple):
+        raise NotImplementedError("ssl cannot be an ssl.SSLContext: give its chain and key, in PEM")
+    if ssl is not None and listening.get("unix"):
+        raise NotImplementedError("there is no TLS at a Unix socket")
     options = Options(
         compression=compression,
         open_timeout=open_timeout,
@@ -440,6 +472,7 @@ def serve(  # noqa: PLR0913
         handshake=handshake,
         start_serving=start_serving,
         backlog=backlog,
+        certificate=ssl,
         logger=logger,
         create_connection=create_connection,
     )
