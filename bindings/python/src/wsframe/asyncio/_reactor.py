@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 class Member(Protocol):
     """A connection, as the reactor sees it."""
 
+    def took(self, event: Event) -> None:
+        """Takes a message."""
+
     def met(self, event: Event) -> None:
-        """Takes what has happened, without running code of the application that may wait."""
+        """Takes what else has happened, without running code of the application that may wait."""
 
 
 class Reactor:
@@ -103,6 +106,9 @@ class Reactor:
         members = self.members
         for event in events:
             member = members.get(event.connection)
+            if member is not None and (event.kind is _TEXT or event.kind is _BINARY):
+                member.took(event)
+                continue
             if member is None and self.let_in is not None and event.kind is not EventKind.GONE:
                 member = self.let_in(event.connection)
             if member is not None:
@@ -122,5 +128,7 @@ class Reactor:
         if _reactors.get((self.loop, self._trust)) is self:
             del _reactors[self.loop, self._trust]
 
+
+_TEXT, _BINARY = EventKind.TEXT, EventKind.BINARY
 
 _reactors: dict[tuple[asyncio.AbstractEventLoop, str | bytes | None], Reactor] = {}

@@ -91,7 +91,7 @@ class ClientConnection(Connection):
         return self._remote_address
 
     def met(self, event: Event) -> None:
-        """Takes what has happened; the reactor's call."""
+        """Takes what else has happened; the reactor's call."""
         if self.state is not State.CONNECTING:
             super().met(event)
         elif event.kind is EventKind.OPEN:

@@ -51,6 +51,7 @@ class State(enum.IntEnum):
 _TEXT, _BINARY = EventKind.TEXT, EventKind.BINARY
 _OPEN = State.OPEN
 _BUFFERS = (bytes, bytearray, memoryview)
+_MESSAGES = (str, *_BUFFERS)
 
 
 class Connection:
@@ -146,18 +147,15 @@ class Connection:
                 await self._receiver
             finally:
                 self._receiver = None
-        event = messages.popleft()
-        if self._is_paused and len(messages) <= self._options.queue_low:
-            self._resume()
-        if decode is None:
-            decode = event.kind is _TEXT
-        return event.data.decode() if decode else event.data
+        return self._next(decode)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
-        """Returns the next message; the end is ConnectionClosedOK."""
+        """Returns the next message, as recv(); ConnectionClosedOK is the end."""
+        if self._messages and self._receiver is None:
+            return self._next(None)
         try:
             return await self.recv()
         except ConnectionClosedOK:
@@ -181,8 +179,7 @@ class Connection:
         """
         while self._in_pieces is not None:
             await asyncio.shield(self._in_pieces)
-        kind = type(message)
-        if kind is str or kind is bytes or isinstance(message, (str, *_BUFFERS)):
+        if isinstance(message, _MESSAGES):
             opcode, data = _payload(message, text)
             if self.state is _OPEN and self._reactor.hub.send(self._number, data, opcode):
                 self._reactor.turn_soon()
@@ -253,11 +250,9 @@ class Connection:
         return f"<{type(self).__name__} {self._number} {self.state.name}>"
 
     def met(self, event: Event) -> None:
-        """Takes what has happened; the reactor's call."""
+        """Takes what else has happened; the reactor's call."""
         kind = event.kind
-        if kind is _TEXT or kind is _BINARY:
-            self._took(event)
-        elif kind is EventKind.PONG:
+        if kind is EventKind.PONG:
             self._answered(event.data)
         elif kind is EventKind.DRAIN:
             self._wake_senders()
@@ -275,8 +270,18 @@ class Connection:
         elif kind is EventKind.GONE:
             self._gone(event)
 
-    def _took(self, event: Event) -> None:
-        """A message has come."""
+    def _next(self, decode: bool | None) -> Any:
+        """The message that has waited for the longest time, and reads on when there are few."""
+        messages = self._messages
+        event = messages.popleft()
+        if self._is_paused and len(messages) <= self._options.queue_low:
+            self._resume()
+        if decode is None:
+            decode = event.kind is _TEXT
+        return event.data.decode() if decode else event.data
+
+    def took(self, event: Event) -> None:
+        """Takes a message; the reactor's call."""
         messages, high = self._messages, self._options.queue_high
         if self.state is not _OPEN and len(messages) > high:
             return  # nobody reads any more what is flooding this end while it closes

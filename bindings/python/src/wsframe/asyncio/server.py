@@ -97,7 +97,7 @@ class ServerConnection(Connection):
         return text_response(status, text)
 
     def met(self, event: Event) -> None:
-        """Takes what has happened; the reactor's call."""
+        """Takes what else has happened; the reactor's call."""
         kind = event.kind
         if kind is EventKind.REQUEST or kind is EventKind.HTTP:
             self._head = event.data
