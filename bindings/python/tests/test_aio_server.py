@@ -5,6 +5,8 @@ import contextlib
 import logging
 import re
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 import websockets
@@ -26,6 +28,8 @@ from wsframe.asyncio import (
     serve,
     unix_serve,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.parametrize("new_loop", LOOPS)
 
@@ -550,6 +554,22 @@ def test_unix_sockets_and_sockets_of_the_application(new_loop, tmp_path):
         server = serve(lambda connection: connection.send("sock"), sock=sock)
         async with server, connect_to(f"ws://127.0.0.1:{port}") as client:
             assert await client.recv() == "sock"
+
+    run_in(new_loop, main)
+
+
+def test_the_example_sends_back(new_loop):
+    async def main():
+        command = sys.executable, str(ROOT / "examples" / "python" / "asyncio_echo.py"), "0"
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        try:
+            uri = (await process.stdout.readline()).decode().strip()
+            async with connect_to(uri) as client:
+                await client.send("hello")
+                assert await client.recv() == "hello"
+        finally:
+            process.terminate()
+            await process.wait()
 
     run_in(new_loop, main)
 

@@ -177,6 +177,7 @@ class Server:
 
     async def serve_forever(self) -> None:
         """Serves until it is closed, or this is cancelled, which closes it."""
+        await self._start()
         try:
             await self.start_serving()
             await self.wait_closed()
