@@ -106,13 +106,17 @@ class Reactor:
         members = self.members
         for event in events:
             member = members.get(event.connection)
-            if member is not None and (event.kind is _TEXT or event.kind is _BINARY):
-                member.took(event)
-                continue
-            if member is None and self.let_in is not None and event.kind is not EventKind.GONE:
-                member = self.let_in(event.connection)
-            if member is not None:
-                member.met(event)
+            try:
+                if member is not None and (event.kind is _TEXT or event.kind is _BINARY):
+                    member.took(event)
+                    continue
+                if member is None and self.let_in is not None and event.kind is not EventKind.GONE:
+                    member = self.let_in(event.connection)
+                if member is not None:
+                    member.met(event)
+            except Exception as error:  # of a subclass of the application: the others have their events
+                message = f"what happened to {member!r} was not taken"
+                self.loop.call_exception_handler({"message": message, "exception": error})
 
     def _due(self) -> None:
         self._is_due = False
