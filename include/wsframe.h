@@ -90,8 +90,9 @@
  * 7. Nothing unwinds or aborts across this border. The frame functions cannot panic, but for two that call code of which
  *    that cannot be shown, wsframe_accept_key and wsframe_utf8_check. These and the functions of connections, hubs, messages
  *    and extensions would catch a panic and return WSFRAME_ERROR_INTERNAL. The connection or hub is then dead: every call
- *    but _free() returns WSFRAME_ERROR_STATE. The process and its other handles live on. A connection of a hub that panics is
- *    gone, with WSFRAME_ERROR_INTERNAL, and its hub and their other connections live. Where memory ends
+ *    but _free() returns WSFRAME_ERROR_STATE. The process and its other handles live on. A connection of a hub that panics while
+ *    it receives, or in a call on it, is gone, with WSFRAME_ERROR_INTERNAL, and its hub lives; a panic while the hub writes,
+ *    publishes, stops, or sends what is long ends the hub. Where memory ends
  *    a call returns WSFRAME_ERROR_MEMORY, or a peer is closed with 1011. Out of reach is only what the C library takes for a
  *    thread that uses libwsframe for the first time, a few hundred bytes, what it takes for the thread in which a hub looks
  *    up the name of a server, and what a hub needs for TLS.
