@@ -368,6 +368,38 @@ def test_origins(new_loop, origins):
     run_in(new_loop, main)
 
 
+def test_without_an_origin_nobody_is_let_in(new_loop):
+    async def main():
+        async with serving(origins=[]) as (_, uri):
+            assert (await refused(uri, origin="https://a.example")).status_code == 403
+
+    run_in(new_loop, main)
+
+
+def test_what_is_wrong_is_said_before_there_are_clients(new_loop):
+    async def main():
+        for origin in ("https://A.example", "https://a.example/"):
+            with pytest.raises(UsageError, match="origin"):
+                serve(print, "127.0.0.1", 0, origins=[origin])
+
+    run_in(new_loop, main)
+
+
+def test_a_target_in_absolute_form_is_its_path(new_loop):
+    async def chat(connection, room):
+        await connection.send(f"{room} {connection.request.path}")
+
+    async def main():
+        async with route({"/chat/<room>": chat}, "127.0.0.1", 0) as server:
+            raw = await Raw.connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", asks=False)
+            raw.write(LET_IN.replace(b"/raw", b"http://localhost/chat/one?a=b"))
+            assert (await raw.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert await raw.frame() == (Opcode.TEXT, b"one /chat/one?a=b")
+            raw.leave()
+
+    run_in(new_loop, main)
+
+
 def test_subprotocols(new_loop):
     async def main():
         async with serving(subprotocols=["a"]) as (_, uri):

@@ -46,7 +46,13 @@ class Handshake:
     ) -> None:
         if isinstance(subprotocols, str):
             raise TypeError("subprotocols must be a list, not a str")
-        self.origins, self.subprotocols = origins, subprotocols
+        self.config: Config = {}  # what the library decides alone
+        self.origins: Sequence[Origin] | None = None  # what it cannot
+        if origins and all(isinstance(origin, str) for origin in origins):
+            self.config["origins"] = [origin for origin in origins if isinstance(origin, str)]
+        else:
+            self.origins = origins
+        self.subprotocols = subprotocols
         self.select_subprotocol, self.server_header = select_subprotocol, server_header
         self.process_request, self.process_response = process_request, process_response
 
@@ -54,14 +60,6 @@ class Handshake:
     def is_asking(self) -> bool:
         """Whether the application has a say, for which it may take its time."""
         return self.process_request is not None or self.process_response is not None
-
-    @property
-    def config(self) -> Config:
-        """What the library can decide alone."""
-        origins = self.origins
-        if origins is not None and all(isinstance(origin, str) for origin in origins):
-            return {"origins": [origin for origin in origins if isinstance(origin, str)]}
-        return {}
 
     def response(self, connection: ServerConnection, request: Request, is_page: bool) -> Response:
         """Returns what is answered if the application does not say otherwise."""
@@ -97,11 +95,11 @@ class Handshake:
         """Returns what is answered, when the application has said what it wants."""
         response: Any = None
         if self.process_request is not None:
-            response = await _awaited(self.process_request(connection, request))
+            response = await awaited(self.process_request(connection, request))
         if response is None:
             response = self.response(connection, request, is_page)
         if self.process_response is not None:
-            changed = await _awaited(self.process_response(connection, request, response))
+            changed = await awaited(self.process_response(connection, request, response))
             response = response if changed is None else changed
         if not isinstance(response, Response):
             raise TypeError(f"an answer must be a Response, not {type(response).__name__}")
@@ -129,7 +127,7 @@ class Handshake:
         connection._reactor.turn_soon()
 
     def _is_from_here(self, request: Request) -> bool:
-        """Whether the origin of a request is one of those that are wanted."""
+        """Whether the origin of a request, which the library has let in, is one of those that are wanted."""
         if self.origins is None:
             return True
         values = request.headers.get_all("Origin")
@@ -154,5 +152,6 @@ def closing() -> Response:
     return text_response(http.HTTPStatus.SERVICE_UNAVAILABLE, "Server is shutting down.\n")
 
 
-async def _awaited(answer: Any) -> Any:
+async def awaited(answer: Any) -> Any:
+    """Returns what the application says, which it may take its time for."""
     return await answer if inspect.isawaitable(answer) else answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Union
 
-from wsframe.connection import NEVER, Config
+from wsframe.connection import NEVER, Config, Connection
 
 Marks = Union[int, None, tuple[Union[int, None], Union[int, None]]]
 """A high-water mark, or one with a low-water mark."""
@@ -48,6 +48,12 @@ class Options:
             "close_timeout_ms": _ms(close_timeout),
             "ping_interval_ms": NEVER,  # they have a time of their own, and their answers are measured
         }
+
+
+def checked(config: Config) -> Config:
+    """Returns it. UsageError: the library refuses it, which is to be said now, and not of each client."""
+    Connection.server(**config)
+    return config
 
 
 def _length(most: int | None) -> int:

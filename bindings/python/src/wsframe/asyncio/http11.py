@@ -17,10 +17,9 @@ class Request:
     headers: Headers = field(default_factory=Headers)
 
     @classmethod
-    def of_head(cls, head: bytes) -> Request:
-        """Makes one of a head that the library has checked."""
-        line, headers = _lines(head)
-        return cls(line.split(" ")[1], headers)
+    def of_head(cls, head: bytes, target: str) -> Request:
+        """Makes one of a head that the library has checked, and of the target that it has read there."""
+        return cls(target, _lines(head)[1])
 
 
 @dataclass

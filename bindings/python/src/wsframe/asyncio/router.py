@@ -7,6 +7,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wsframe.asyncio._handshake import awaited
 from wsframe.asyncio.server import Server, ServerConnection, serve
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def route(paths: Mapping[str, Handler], *place: Any, **options: Any) -> Server:
     router, first = Router(paths), options.pop("process_request", None)
 
     async def process_request(connection: ServerConnection, request: Request) -> Response | None:
-        answer = first(connection, request)
-        if answer is not None and not hasattr(answer, "status_code"):
-            answer = await answer
+        answer: Response | None = await awaited(first(connection, request))
         return router.route_request(connection, request) if answer is None else answer
 
     decide = router.route_request if first is None else process_request

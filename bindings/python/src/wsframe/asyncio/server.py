@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from wsframe.asyncio import _handshake, _listening
 from wsframe.asyncio._handshake import Handshake
-from wsframe.asyncio._options import Marks, Options
+from wsframe.asyncio._options import Marks, Options, checked
 from wsframe.asyncio._reactor import Reactor
 from wsframe.asyncio.connection import Connection, LoggerLike, State, broadcast
 from wsframe.asyncio.exceptions import ConnectionClosed
 from wsframe.asyncio.frames import CloseCode
 from wsframe.asyncio.http11 import Request, Response, text_response
-from wsframe.connection import Config, Event, EventKind
+from wsframe.connection import Event, EventKind
 from wsframe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ServerConnection(Connection):
         super().__init__(server._reactor, number, server._options, server.logger)
         self.server = server
         self._addresses = remote_address, local_address
-        self._head = b""
+        self._head, self._target = b"", ""
         self._request: Request | None = None
         self._response: Response | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class ServerConnection(Connection):
     def request(self) -> Request | None:
         """What the client has asked for; None before its request has come."""
         if self._request is None and self._head:
-            self._request = Request.of_head(self._head)
+            self._request = Request.of_head(self._head, self._target)
         return self._request
 
     @property
@@ -100,7 +100,8 @@ class ServerConnection(Connection):
         """Takes what else has happened; the reactor's call."""
         kind = event.kind
         if kind is EventKind.REQUEST or kind is EventKind.HTTP:
-            self._head = event.data
+            lent = self._reactor.hub.connection(self._number)
+            self._head, self._target = event.data, (lent and lent.target) or ""
             self.server._asked(self, is_page=kind is EventKind.HTTP)
         elif kind is EventKind.OPEN:
             self._opened()
@@ -141,7 +142,7 @@ class Server:
         self._open_sockets, self._options, self._handshake = open_sockets, options, handshake
         self._starts, self._backlog, self._certificate = start_serving, backlog, certificate
         self._create_connection = create_connection or ServerConnection
-        self._config: Config = {**options.config, **handshake.config, "ask": True}
+        self._config = checked({**options.config, **handshake.config, "ask": True})
         self._reactor: Reactor
         self._sockets: tuple[socket.socket, ...] = ()
         self._listening: set[socket.socket] = set()
@@ -510,8 +511,7 @@ def basic_auth(
             wanted = known.get(name)
             is_right = wanted is not None and hmac.compare_digest(_bytes(wanted), _bytes(password))
         else:
-            checked = check_credentials(name, password)
-            is_right = checked if isinstance(checked, bool) else await checked
+            is_right = await _handshake.awaited(check_credentials(name, password))
         if not is_right:
             return _unauthorized(realm, "Invalid credentials\n")
         connection.username = name
