@@ -168,7 +168,11 @@ impl App {
 }
 
 /// A client that is told what it is not served.
-struct Peer(TcpStream);
+struct Peer {
+    socket: TcpStream,
+    /// What no other has: its port is not, as others may have the same to another address.
+    number: usize,
+}
 
 /// What one of them has to say: whether all of it was answered, or else how it was told.
 type Served = io::Result<()>;
@@ -179,13 +183,15 @@ fn told() -> IoError {
 
 impl Peer {
     fn open(port: u16, request: &[u8]) -> io::Result<Self> {
-        let mut peer = Self(TcpStream::connect(("127.0.0.1", port))?);
-        peer.0.set_read_timeout(Some(PATIENCE))?;
-        peer.0.write_all(request)?;
+        static LAST: AtomicUsize = AtomicUsize::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        let mut peer = Self { socket: TcpStream::connect(("127.0.0.1", port))?, number };
+        peer.socket.set_read_timeout(Some(PATIENCE))?;
+        peer.socket.write_all(request)?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            peer.0.read_exact(&mut byte)?;
+            peer.socket.read_exact(&mut byte)?;
             head.push(byte[0]);
         }
         if head.starts_with(b"HTTP/1.1 101 ") { Ok(peer) } else { Err(told()) }
@@ -193,24 +199,24 @@ impl Peer {
 
     /// What its own news end with.
     fn name(&self) -> Vec<u8> {
-        format!(" {}", self.0.local_addr().unwrap().port()).into_bytes()
+        format!(" {}", self.number).into_bytes()
     }
 
     /// The next frame that is not the news of others.
     fn frame(&mut self) -> io::Result<(u8, Vec<u8>)> {
         loop {
             let mut head = [0; 2];
-            self.0.read_exact(&mut head)?;
+            self.socket.read_exact(&mut head)?;
             let mut len = [0; 8];
             let short = match head[1] {
                 126 => 2,
                 127 => 8,
                 _ => 0,
             };
-            self.0.read_exact(&mut len[8 - short..])?;
+            self.socket.read_exact(&mut len[8 - short..])?;
             let len = if short == 0 { head[1].into() } else { usize::try_from(u64::from_be_bytes(len)).unwrap() };
             let mut payload = vec![0; len];
-            self.0.read_exact(&mut payload)?;
+            self.socket.read_exact(&mut payload)?;
             let is_others = payload.starts_with(NEWS) && !payload.ends_with(&self.name());
             match head[0] {
                 0x88 if payload != b"\x03\xE8" => return Err(told()),
@@ -221,7 +227,7 @@ impl Peer {
     }
 
     fn assert_echoes(&mut self, first_byte: u8, payload: &[u8]) -> Served {
-        self.0.write_all(&masked(first_byte, payload))?;
+        self.socket.write_all(&masked(first_byte, payload))?;
         let (first, echo) = self.frame()?;
         assert_eq!(first, first_byte);
         assert!(echo == payload, "{} bytes for {}", echo.len(), payload.len());
@@ -233,14 +239,14 @@ impl Peer {
             self.assert_echoes(0x82, &pattern(len))?;
         }
         let pieces = [masked(0x01, b"ab"), masked(0x89, b"ping"), masked(0x80, b"c")].concat();
-        self.0.write_all(&pieces)?;
+        self.socket.write_all(&pieces)?;
         assert_eq!(self.frame()?, (0x8A, b"ping".to_vec()));
         assert_eq!(self.frame()?, (0x81, b"abc".to_vec()));
         for len in [0, 20_000] {
             let news = [NEWS, &vec![b'x'; len], &self.name()].concat();
             self.assert_echoes(0x81, &news)?;
         }
-        self.0.write_all(&masked(0x88, b"\x03\xE8"))?;
+        self.socket.write_all(&masked(0x88, b"\x03\xE8"))?;
         assert_eq!(self.frame()?, (0x88, b"\x03\xE8".to_vec()));
         Ok(())
     }
@@ -261,7 +267,7 @@ fn talk_compressed(port: u16) -> Served {
     // The examples of RFC 7692 section 7.2.3: "Hello", and then the same again.
     let hellos = [&b"\xf2\x48\xcd\xc9\xc9\x07\x00"[..], b"\xf2\x00\x11\x00\x00"].map(|hello| masked(0xC2, hello));
     for message in [&hellos[..], &[masked(0x82, &vec![7; LARGE])]].concat() {
-        peer.0.write_all(&message)?;
+        peer.socket.write_all(&message)?;
         while peer.frame()?.0 & 0x0F != 0x02 {}
     }
     Ok(())
@@ -400,7 +406,7 @@ fn nothing_follows_half_a_message() {
             let mut heard = Vec::new();
             while !heard.ends_with(b"\x81\x05after") {
                 let mut part = vec![0; 1 << 20];
-                match peer.0.read(&mut part) {
+                match peer.socket.read(&mut part) {
                     Ok(0) | Err(_) => break,
                     Ok(len) => heard.extend(&part[..len]),
                 }
@@ -456,8 +462,8 @@ fn what_is_published_is_counted_if_anybody_gets_it() {
         fail_in(0);
         hub.poll(0).unwrap();
         let gets = |peer: &mut Peer| {
-            peer.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-            peer.0.read(&mut [0]).is_ok()
+            peer.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            peer.socket.read(&mut [0]).is_ok()
         };
         let count = peers.iter_mut().filter_map(|peer| gets(peer).then_some(())).count();
         assert_eq!(published, if count == 0 { Err(Error::OutOfMemory) } else { Ok(count) });
