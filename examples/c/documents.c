@@ -3,7 +3,8 @@
  *
  *     cc documents.c -lwsframe -o documents && ./documents [RESOLUTION-PORT [WORKS-PORT]]
  *
- * The ports are 4000 and 8002; 0 lets the system choose. The addresses are printed. SIGTERM closes the connections with 1001.
+ * The ports are 4000 and 8002; 0 lets the system choose. The addresses are printed. SIGTERM and Ctrl-C close the
+ * connections with 1001.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -80,6 +81,7 @@ int main(int argc, char **argv) {
     wsframe_batch batch = {0};
     struct sigaction on_stop = {.sa_handler = stop};
     sigaction(SIGTERM, &on_stop, NULL);
+    sigaction(SIGINT, &on_stop, NULL);
     if (wsframe_hub_new(NULL, &hub) < 0 || !serve(hub, argc > 1 ? argv[1] : "4000", "resolution", resolution)
         || !serve(hub, argc > 2 ? argv[2] : "8002", "works", works)) {
         fprintf(stderr, "documents: %s\n", wsframe_why());

@@ -134,9 +134,9 @@ impl Hub {
             }
             let input = room.get_mut(..read).unwrap_or_default();
             let connection = slot.connection.as_mut()?;
-            guarded(AssertUnwindSafe(|| match connection.takes_in_place() {
-                true => connection.receive_in_place(input),
-                false => connection.receive(input),
+            let takes_in_place = connection.takes_in_place();
+            guarded(AssertUnwindSafe(|| {
+                if takes_in_place { connection.receive_in_place(input) } else { connection.receive(input) }
             }))
         };
         self.stats.bytes_received = self.stats.bytes_received.saturating_add(read as u64);
